@@ -1,0 +1,104 @@
+import type { Timeouts } from '../base/config/config.ts';
+
+/**
+ * The contract between the relay and whatever speaks HTTP to an upstream. Bytes in, bytes out: no header is
+ * renamed, no body decoded. `test/upstream/client-contract.ts` is the contract's other half.
+ */
+export interface UpstreamClient {
+  /** Starts one exchange; every outcome is reported to `handler`, none is thrown. */
+  dispatch(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
+  /** Closes idle connections; those in use close with their exchange. */
+  close(): void;
+}
+
+export interface UpstreamRequest {
+  /** `http://host:port` or `https://host:port`; see `originFrom`. */
+  readonly origin: Origin;
+  readonly method: string;
+  /** Origin-form: path and query as they go on the wire. */
+  readonly path: string;
+  /** Raw name-value pairs, Host included, framing headers (Content-Length, Transfer-Encoding) excluded. */
+  readonly headers: readonly string[];
+  readonly body: UpstreamBody;
+  readonly timeouts: Timeouts;
+  /** Ask for a protocol switch; `onUpgrade` is then called on 101. */
+  readonly upgrade: boolean;
+}
+
+/**
+ * How the request's body comes. A `whole` body (even an empty one, which is sent as `Content-Length: 0`) can be
+ * sent again on a fresh connection when a kept-alive one turns out to be dead; a `stream` can't.
+ */
+export type UpstreamBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  /** `length` null: chunked. */
+  | { readonly kind: 'stream'; readonly length: number | null };
+
+export interface Origin {
+  /** Scheme, host and port, lower case: the key of the connection pool. */
+  readonly key: string;
+  readonly tls: boolean;
+  /** Host name or address, brackets of IPv6 removed. */
+  readonly hostname: string;
+  readonly port: number;
+  /** What the Host header says: port only where it isn't the scheme's own. */
+  readonly host: string;
+}
+
+/** The handle on an exchange under way. All methods are harmless after its end. */
+export interface UpstreamCall {
+  /** Next bytes of a `stream` body. False: wait for `onDrain`. */
+  write(chunk: Buffer): boolean;
+  /** End of a `stream` body, with raw trailers (chunked only). */
+  end(trailers?: readonly string[]): void;
+  /** Stops and resumes reading the response. */
+  pause(): void;
+  resume(): void;
+  /** Gives the exchange up: closes its connection at once; no further callback. */
+  abort(): void;
+}
+
+export interface UpstreamHandler {
+  /** The final response's head, as it came: raw header pairs in wire order. */
+  onHead(head: UpstreamHead): void;
+  /** Body bytes, framing removed. The buffer is only valid during the call: copy what is kept. False: pause. */
+  onData(chunk: Buffer): boolean;
+  /** The response is complete. */
+  onEnd(trailers: readonly string[]): void;
+  /** The exchange failed; nothing follows. */
+  onError(failure: UpstreamFailure): void;
+  /** The request body may be written again. */
+  onDrain(): void;
+  /** 101: the connection is the caller's now; `rest` are bytes that came behind the head. */
+  onUpgrade?(head: UpstreamHead, socket: import('node:net').Socket, rest: Buffer): void;
+}
+
+export interface UpstreamHead {
+  readonly status: number;
+  readonly reason: string;
+  /** Raw name-value pairs. */
+  readonly headers: readonly string[];
+  /** Body length if announced; null when chunked or ended by close. */
+  readonly length: number | null;
+}
+
+export type FailureKind =
+  | 'connect'
+  | 'connect_timeout'
+  | 'tls'
+  | 'first_byte_timeout'
+  | 'idle_timeout'
+  | 'reset'
+  | 'protocol';
+
+/** Why an exchange failed. `message` may name the upstream's address: for the log, not for clients. */
+export class UpstreamFailure extends Error {
+  override readonly name = 'UpstreamFailure';
+  readonly kind: FailureKind;
+
+  constructor(kind: FailureKind, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}
