@@ -12,6 +12,11 @@ export interface ModelScanner {
   scan(chunk: Buffer): void;
   /** Where the model stands once its last byte has been scanned; null until then. Never changes again. */
   readonly found: ModelSpan | null;
+  /**
+   * True once no further byte can yield a model: the body may flow as it came. Stays false when one was found.
+   * Keep scanning in either case: a second model is refused wherever it stands.
+   */
+  readonly inert: boolean;
   /** The bytes that stand for `name` in this kind of body, to be put between `start` and `end`. */
   encode(name: string): Buffer;
 }
