@@ -17,7 +17,10 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Origin-form: path and query as they go on the wire. */
   readonly path: string;
-  /** Raw name-value pairs, Host included, framing headers (Content-Length, Transfer-Encoding) excluded. */
+  /**
+   * Raw name-value pairs exactly as they go on the wire, in order: Host and the framing header (Content-Length,
+   * Transfer-Encoding: chunked) among them, because their place and case are the client's. They agree with `body`.
+   */
   readonly headers: readonly string[];
   readonly body: UpstreamBody;
   readonly timeouts: Timeouts;
@@ -26,8 +29,8 @@ export interface UpstreamRequest {
 }
 
 /**
- * How the request's body comes. A `whole` body (even an empty one, which is sent as `Content-Length: 0`) can be
- * sent again on a fresh connection when a kept-alive one turns out to be dead; a `stream` can't.
+ * How the request's body comes. A `whole` body can be sent again on a fresh connection when a kept-alive one
+ * turns out to be dead; a `stream` can't.
  */
 export type UpstreamBody =
   | { readonly kind: 'none' }
@@ -60,8 +63,11 @@ export interface UpstreamCall {
 }
 
 export interface UpstreamHandler {
-  /** The final response's head, as it came: raw header pairs in wire order. */
-  onHead(head: UpstreamHead): void;
+  /**
+   * The final response's head, as it came: raw header pairs in wire order. `more`: the same read brought further
+   * bytes, so `onData` or `onEnd` follows before this turn of the event loop ends and the head may wait for it.
+   */
+  onHead(head: UpstreamHead, more: boolean): void;
   /** Body bytes, framing removed. The buffer is only valid during the call: copy what is kept. False: pause. */
   onData(chunk: Buffer): boolean;
   /** The response is complete. */

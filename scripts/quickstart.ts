@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { processEnvironment } from '../src/base/config/environment.ts';
+import { parseConfig } from '../src/base/config/parse.ts';
+import { createLog } from '../src/base/log.ts';
+import { VERSION } from '../src/cli/version.ts';
+import { startGateway } from '../src/server/gateway.ts';
+import { PROVIDERS } from '../src/upstream/providers.ts';
+import { startVllmSim, type VllmSim } from '../test/vllm-sim/index.ts';
+
+const CONFIG = new URL('../examples/quickstart.yaml', import.meta.url);
+const SIMULATOR_PORT = 8090;
+const PORT = 4000;
+
+/**
+ * Serves the documents' first configuration with a simulated vLLM server behind it, and prints the curl that
+ * goes with it. Returns the exit code after SIGINT or SIGTERM.
+ */
+export async function quickstart(): Promise<number> {
+  const log = createLog({ level: 'info', pretty: true, fd: 1 });
+  try {
+    const simulator = await startSimulator();
+    const text = readFileSync(CONFIG, 'utf8').replaceAll(String(SIMULATOR_PORT), String(simulator.port));
+    const config = parseConfig(text, {
+      file: 'examples/quickstart.yaml',
+      env: processEnvironment(),
+      providers: PROVIDERS,
+      baseDir: 'examples',
+    });
+    const gateway = await startGateway({
+      config,
+      host: '127.0.0.1',
+      port: PORT,
+      logger: log.logger,
+      version: VERSION,
+    });
+    process.stdout.write(welcome(text, gateway.url, simulator.url));
+    await stopSignal();
+    await gateway.drain();
+    await simulator.close();
+    return 0;
+  } catch (error) {
+    process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+/** The documents' port if it is free, so that their own commands work against the simulator too. */
+async function startSimulator(): Promise<VllmSim> {
+  try {
+    return await startVllmSim({ port: SIMULATOR_PORT });
+  } catch {
+    return await startVllmSim({ port: 0 });
+  }
+}
+
+function welcome(config: string, url: string, simulatorUrl: string): string {
+  return `
+Sluice ${VERSION} RUNNING on ${url}
+A simulated vLLM server answers at ${simulatorUrl}; the configuration is examples/quickstart.yaml:
+
+${config.trimEnd().replace(/^/gm, '    ')}
+
+Try it:
+
+curl -X POST ${url}/vllm/classify \\
+-H "Content-Type: application/json" \\
+-H "Authorization: Bearer anything" \\
+-d '{"model": "roberta-base-language-detection", "input": "Hello, world!"}'
+
+Your own file: npm start -- --config config.yaml        Stop: Ctrl-C
+
+`;
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+}

@@ -1,0 +1,95 @@
+import { timingSafeEqual } from 'node:crypto';
+import { SluiceError } from '../base/errors.ts';
+import { type Credential, findCredentials } from './credentials.ts';
+
+/** Who is asking, as far as the door could tell. */
+export type Caller =
+  /** No master key is configured: whoever reaches the loopback port. */
+  | { readonly kind: 'anyone' }
+  /** An open route, no Sluice key shown. */
+  | { readonly kind: 'stranger' }
+  | { readonly kind: 'master' };
+
+/** What a request shows at the door. */
+export interface Entry {
+  /** Raw name-value pairs. */
+  readonly headers: readonly string[];
+  readonly query: string;
+  /** Lower-case name of the route's own key header, or null. */
+  readonly keyHeader: string | null;
+  /** False only on an operator's route without `auth`. */
+  readonly keyRequired: boolean;
+}
+
+export interface Admission {
+  readonly caller: Caller;
+  /** Carriers that held a key of ours: none of them may go on. */
+  readonly spent: readonly Credential[];
+  /** The key itself, so that copies of it elsewhere in the request are found and taken out; null if none. */
+  readonly key: string | null;
+}
+
+/** The one door: everything that enters, from every protocol, is let in or refused here. */
+export interface Door {
+  /** @throws SluiceError `missing_key`, `malformed_key`, `unknown_key` (401) */
+  admit(entry: Entry): Admission;
+  /** @throws SluiceError `master_key_required` (403) unless the caller may administer */
+  requireMaster(caller: Caller, what: string): void;
+}
+
+const NOTHING: readonly Credential[] = [];
+const CHALLENGE = ['www-authenticate', 'Bearer'] as const;
+
+/** Makes the door for a configuration; `masterKey` null: open (the server then binds loopback only). */
+export function createDoor(masterKey: string | null): Door {
+  return {
+    admit(entry) {
+      const credentials = findCredentials(entry.headers, entry.query, entry.keyHeader);
+      return masterKey === null
+        ? admitAnyone(entry, credentials)
+        : admitKeyHolder(entry, credentials, masterKey);
+    },
+    requireMaster(caller, what) {
+      if (caller.kind === 'master' || caller.kind === 'anyone') return;
+      throw new SluiceError(
+        'master_key_required',
+        `${what} is an administrative endpoint: it needs the master key.`,
+      );
+    },
+  };
+}
+
+function admitAnyone(entry: Entry, credentials: readonly Credential[]): Admission {
+  // "bearer anything": where a key is asked for, what was sent was meant for us and goes no further.
+  const addressed = entry.keyRequired ? credentials : NOTHING;
+  return { caller: { kind: 'anyone' }, spent: addressed, key: null };
+}
+
+function admitKeyHolder(entry: Entry, credentials: readonly Credential[], masterKey: string): Admission {
+  const spent = credentials.filter(({ key }) => key !== null && isSameKey(key, masterKey));
+  if (spent.length > 0) return { caller: { kind: 'master' }, spent, key: masterKey };
+  if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent: NOTHING, key: null };
+  throw refusal(credentials);
+}
+
+function refusal(credentials: readonly Credential[]): SluiceError {
+  const [first] = credentials;
+  if (first === undefined) {
+    return new SluiceError('missing_key', 'no API key passed in: send Authorization: Bearer sk-…', {
+      headers: CHALLENGE,
+    });
+  }
+  if (first.key === null) {
+    return new SluiceError('malformed_key', 'the API key is malformed: send Authorization: Bearer sk-…', {
+      headers: CHALLENGE,
+    });
+  }
+  return new SluiceError('unknown_key', 'the API key is not known here', { headers: CHALLENGE });
+}
+
+/** Constant time in the key's content; its length is not a secret. */
+function isSameKey(given: string, expected: string): boolean {
+  const a = Buffer.from(given, 'utf8');
+  const b = Buffer.from(expected, 'utf8');
+  return a.length === b.length && timingSafeEqual(a, b);
+}

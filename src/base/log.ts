@@ -1,0 +1,42 @@
+import { type DestinationStream, destination, type Logger, type LoggerOptions, pino } from 'pino';
+import { PinoPretty } from 'pino-pretty';
+
+export interface LogOptions {
+  /** `debug` with `--detailed_debug`, else `info`. */
+  readonly level: 'debug' | 'info' | 'silent';
+  /** Lines for people on a terminal; JSON lines for everything else. */
+  readonly pretty: boolean;
+  /** File descriptor to write to; 1 is stdout. */
+  readonly fd: number;
+}
+
+export interface Log {
+  readonly logger: Logger;
+  /** Writes out what is buffered, synchronously; before the process ends. */
+  flush(): void;
+}
+
+const OPTIONS = {
+  base: null,
+  timestamp: () => `,"time":"${new Date().toISOString()}"`,
+  formatters: { level: (label: string) => ({ level: label }) },
+} satisfies LoggerOptions;
+
+/** Lines are gathered and written at most this late: a system call a line would cost more than the line. */
+const FLUSH_INTERVAL_MS = 250;
+
+export function createLog(options: LogOptions): Log {
+  const { level, fd } = options;
+  if (options.pretty) {
+    const stream = PinoPretty({
+      destination: fd,
+      sync: true,
+      ignore: 'time',
+      messageFormat: '{msg}',
+      singleLine: true,
+    });
+    return { logger: pino({ ...OPTIONS, level }, stream as DestinationStream), flush: () => {} };
+  }
+  const stream = destination({ fd, sync: false, minLength: 8 * 1024, periodicFlush: FLUSH_INTERVAL_MS });
+  return { logger: pino({ ...OPTIONS, level }, stream), flush: () => stream.flushSync() };
+}

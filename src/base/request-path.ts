@@ -1,0 +1,58 @@
+import { SluiceError } from './errors.ts';
+
+/**
+ * A request target, taken apart once. Routing, admission and forwarding all read this value and nothing else, so
+ * they cannot disagree about where a request goes (CVE-2026-49468).
+ */
+export interface RequestPath {
+  /** The path as sent, percent-encoding untouched; begins with a slash. */
+  readonly raw: string;
+  /** Behind the `?`, as sent; `` when there is none. */
+  readonly query: string;
+}
+
+/** Parses an origin-form request target (RFC 9112 §3.2.1). */
+export function parseRequestPath(target: string): RequestPath {
+  const mark = target.indexOf('?');
+  return mark === -1
+    ? { raw: target, query: '' }
+    : { raw: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+/**
+ * A dot segment under a prefix could climb out of it once the upstream resolves it (LiteLLM #26467): refused in
+ * every spelling that some server decodes, `..`, `%2e%2e`, `..%2f`, `..\`.
+ * @throws SluiceError `forbidden_path`
+ */
+export function refuseDotSegments(path: string): void {
+  if (!path.includes('.') && !/%2e/i.test(path)) return;
+  const decoded = path.replace(/%2e/gi, '.').replace(/%2f|%5c|\\/gi, '/');
+  for (const segment of decoded.split('/')) {
+    if (segment === '.' || segment === '..') {
+      throw new SluiceError(
+        'forbidden_path',
+        'The path has a dot segment ("." or ".."): send the path it resolves to.',
+      );
+    }
+  }
+}
+
+/**
+ * The path as the most lenient upstream would understand it, for deciding what is forbidden: decoded until it no
+ * longer changes, one slash for many, parameters cut off, lower case. Never forwarded.
+ */
+export function canonicalPath(path: string): string {
+  let decoded = path;
+  for (let round = 0; round < 4 && decoded.includes('%'); round++) {
+    const next = decoded.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+    if (next === decoded) break;
+    decoded = next;
+  }
+  return decoded
+    .replace(/[?#;].*$/s, '')
+    .replace(/[/\\]+/g, '/')
+    .replace(/(.)\/$/, '$1')
+    .toLowerCase();
+}

@@ -1,0 +1,96 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { checkConfig } from './check-config.ts';
+import { type ServeOptions, serve } from './serve.ts';
+import { VERSION } from './version.ts';
+
+const EXAMPLES = `
+Examples:
+  sluice --config config.yaml                 serve the models and routes of a file
+  HOSTED_VLLM_API_BASE=http://gpu:8000 sluice serve one vLLM server at /vllm/* and /v1/*
+  sluice check-config config.yaml             list every fault of a file and exit
+  sluice --config config.yaml --host 0.0.0.0  reachable from outside (needs a master key)
+
+Environment:
+  SLUICE_MASTER_KEY     the key that may do everything (LITELLM_MASTER_KEY works too)
+  HOSTED_VLLM_API_BASE  a vLLM server for requests that name no known model
+  OPENAI_API_KEY, …     a provider's key makes its path work: /openai/*, /anthropic/*, …
+
+Exit codes: 0 stopped as asked, 1 the configuration or the port can't be used, 2 the command line is wrong,
+3 streams had to be broken at the drain deadline.`;
+
+/**
+ * Runs a command line.
+ * @param args what stands behind the program's name
+ * @returns the exit code, once the command is over
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = new Command('sluice')
+    .description('A byte-exact pass-through gateway for LLM servers.')
+    .version(VERSION)
+    .exitOverride()
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError();
+  serveCommand(program, async (options) => {
+    code = await serve(options);
+  });
+  serveCommand(program.command('proxy').description('the same as without a command'), async (options) => {
+    code = await serve(options);
+  });
+  program
+    .command('check-config')
+    .description('read a configuration, list every fault with its line, and exit')
+    .argument('<file>', 'the YAML file')
+    .action((file: string) => {
+      code = checkConfig(file);
+    });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  return code;
+}
+
+function serveCommand(command: Command, action: (options: ServeOptions) => Promise<void>): void {
+  command
+    .addOption(new Option('-c, --config <file>', 'the YAML file; without one the environment alone is read'))
+    .addOption(new Option('-p, --port <number>', 'port to listen on').default(4000).argParser(parsePort))
+    .addOption(
+      new Option(
+        '--host <address>',
+        'address to listen on (default: 127.0.0.1, or 0.0.0.0 with a master key)',
+      ),
+    )
+    .addOption(new Option('--detailed_debug', 'log what happens to each request in detail'))
+    .addOption(new Option('--detailed-debug').hideHelp())
+    .addOption(new Option('--workers <number>', 'processes that serve').default(1).argParser(parseWorkers))
+    .addOption(new Option('--insecure-open', 'allow an address beyond loopback without a master key'))
+    .action((_: unknown, self: Command) => {
+      const given = self.opts<Record<string, unknown>>();
+      return action({
+        config: (given['config'] as string | undefined) ?? null,
+        port: given['port'] as number,
+        host: (given['host'] as string | undefined) ?? null,
+        detailedDebug: given['detailed_debug'] === true || given['detailedDebug'] === true,
+        insecureOpen: given['insecureOpen'] === true,
+        workers: given['workers'] as number,
+      });
+    });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^[0-9]+$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError('a port is a number from 0 to 65535.');
+  return port;
+}
+
+function parseWorkers(text: string): number {
+  const workers = Number(text);
+  if (!/^[0-9]+$/.test(text) || workers < 1 || workers > 256) {
+    throw new InvalidArgumentError('the number of workers is from 1 to 256.');
+  }
+  return workers;
+}

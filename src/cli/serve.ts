@@ -1,0 +1,113 @@
+import type { Logger } from 'pino';
+import type { Config } from '../base/config/config.ts';
+import { processEnvironment } from '../base/config/environment.ts';
+import { ConfigError, loadConfig } from '../base/config/load.ts';
+import { createLog } from '../base/log.ts';
+import { type Gateway, startGateway } from '../server/gateway.ts';
+import { watchFile } from '../server/reload.ts';
+import { PROVIDERS } from '../upstream/providers.ts';
+import { VERSION } from './version.ts';
+
+export interface ServeOptions {
+  /** Path of the YAML file, or null: the environment alone. */
+  readonly config: string | null;
+  readonly port: number;
+  /** Null: loopback without a master key, every address with one. */
+  readonly host: string | null;
+  readonly detailedDebug: boolean;
+  readonly insecureOpen: boolean;
+  readonly workers: number;
+}
+
+/** `sluice [proxy]`: serves until it is told to stop. Returns the exit code. */
+export async function serve(options: ServeOptions): Promise<number> {
+  let config: Config;
+  let host: string;
+  try {
+    config = load(options);
+    host = hostFor(config, options);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  const debug = options.detailedDebug || config.detailedDebug;
+  const log = createLog({ level: debug ? 'debug' : 'info', pretty: process.stdout.isTTY === true, fd: 1 });
+  const { logger } = log;
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway({ config, host, port: options.port, logger, version: VERSION });
+  } catch (error) {
+    process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  announce(logger, gateway, config);
+  const stopWatching = reloadOnChange(options, gateway, logger);
+  const code = await untilStopped(gateway, logger);
+  stopWatching();
+  log.flush();
+  return code;
+}
+
+function load(options: ServeOptions): Config {
+  return loadConfig({ file: options.config, env: processEnvironment(), providers: PROVIDERS });
+}
+
+const LOOPBACK = /^(?:localhost|127\.[0-9.]+|::1|\[::1\])$/;
+
+function hostFor(config: Config, options: ServeOptions): string {
+  const host = options.host ?? (config.masterKey === null ? '127.0.0.1' : '0.0.0.0');
+  if (config.masterKey !== null || LOOPBACK.test(host) || options.insecureOpen) return host;
+  throw new Error(
+    `sluice: without a master key anyone who reaches ${host} could use every upstream: set general_settings.master_key or SLUICE_MASTER_KEY, or leave out --host, or say --insecure-open.`,
+  );
+}
+
+function announce(logger: Logger, gateway: Gateway, config: Config): void {
+  for (const warning of config.warnings) logger.warn(warning);
+  if (config.masterKey === null) logger.warn('no master key: open to whoever reaches this address');
+  logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
+}
+
+/** Takes a changed file into use, on SIGHUP too; a broken one changes nothing and says why. */
+function reloadOnChange(options: ServeOptions, gateway: Gateway, logger: Logger): () => void {
+  function reload(): void {
+    try {
+      const next = load(options);
+      gateway.reconfigure(next);
+      for (const warning of next.warnings) logger.warn(warning);
+      logger.info('configuration reloaded');
+    } catch (error) {
+      const faults = error instanceof ConfigError ? error.message : String(error);
+      logger.error(`configuration not reloaded, the old one stays in use:\n${faults}`);
+    }
+  }
+  process.on('SIGHUP', reload);
+  const stopWatching = options.config === null ? () => {} : watchFile(options.config, reload);
+  return () => {
+    process.off('SIGHUP', reload);
+    stopWatching();
+  };
+}
+
+/** Drains at the first signal, breaks what is left at the second. */
+function untilStopped(gateway: Gateway, logger: Logger): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = (signal: NodeJS.Signals): void => {
+      if (stopping) {
+        void gateway.close();
+        return;
+      }
+      stopping = true;
+      logger.info(`${signal}: draining, ${gateway.inFlight} requests under way`);
+      void gateway.drain().then(({ completed, broken }) => {
+        logger.info({ completed, broken }, 'stopped');
+        process.off('SIGTERM', stop);
+        process.off('SIGINT', stop);
+        resolve(broken === 0 ? 0 : 3);
+      });
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}

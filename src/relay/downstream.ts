@@ -1,0 +1,53 @@
+/**
+ * The client's side of an exchange, the same for HTTP/1.1 and HTTP/2, so that the relay has one way through.
+ * Siblings: http1-downstream.ts, http2-downstream.ts.
+ */
+export interface Downstream {
+  readonly method: string;
+  /** Raw name-value pairs without pseudo-headers; names as sent. */
+  readonly headers: readonly string[];
+  readonly body: RequestBody;
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean;
+  /** True once the response's head has been handed over. */
+  readonly headSent: boolean;
+  /** Body bytes handed over so far. */
+  readonly bytesOut: number;
+
+  /** Called once when the client has gone before the response was complete. */
+  onGone: (() => void) | null;
+  /** Called when a write that returned false has been taken. */
+  onDrain: (() => void) | null;
+
+  /** Starts reading the request's body; without it none is read. */
+  readBody(sink: BodySink): void;
+  pauseBody(): void;
+  resumeBody(): void;
+  sendContinue(): void;
+
+  /** Sends the head; `length` null where the body's length isn't announced. */
+  writeHead(status: number, reason: string, headers: readonly string[]): void;
+  /** False: wait for `onDrain`. The chunk may be reused after the call. */
+  write(chunk: Buffer): boolean;
+  end(trailers: readonly string[]): void;
+  /** Head and complete body in one go. */
+  respond(status: number, reason: string, headers: readonly string[], body: Buffer): void;
+  /**
+   * Ends the response so that the client sees it broken: the connection closed without the final chunk on
+   * HTTP/1.1, RST_STREAM on HTTP/2. Never a clean end.
+   */
+  break(): void;
+  /** Asks that nothing more is read of an unfinished request body: the connection ends with the response. */
+  closeAfterResponse(): void;
+}
+
+export interface BodySink {
+  onBodyData(chunk: Buffer): void;
+  onBodyEnd(trailers: readonly string[]): void;
+}
+
+/** How the client announced its body. */
+export type RequestBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly length: number }
+  | { readonly kind: 'unknown_length' };

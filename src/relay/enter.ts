@@ -1,0 +1,89 @@
+import type { Admission, Door } from '../access/admit.ts';
+import type { Limits } from '../base/config/config.ts';
+import { SluiceError } from '../base/errors.ts';
+import type { RequestPath } from '../base/request-path.ts';
+import type { RequestLog } from '../telemetry/request-log.ts';
+import { isAdminEndpoint } from '../upstream/admin-endpoints.ts';
+import type { UpstreamClient } from '../upstream/client.ts';
+import type { Destination, DestinationTable } from '../upstream/destination.ts';
+import type { Lease, TargetPicker } from '../upstream/pick.ts';
+import { headerValue } from './raw-headers.ts';
+
+/** All that the relay reads of one configuration; a reload makes a new one, requests under way keep theirs. */
+export interface RelayContext {
+  readonly door: Door;
+  readonly destinations: DestinationTable;
+  readonly picker: TargetPicker;
+  readonly client: UpstreamClient;
+  readonly limits: Limits;
+  readonly log: RequestLog;
+}
+
+// The steps that every exchange takes on its way in, whatever its protocol.
+
+/** @throws SluiceError 404, 405, or 400 for a dot segment */
+export function destinationOf(context: RelayContext, method: string, path: RequestPath): Destination {
+  const destination = context.destinations.resolve(method, path);
+  if (destination !== null) return destination;
+  throw new SluiceError(
+    'path_not_found',
+    `Nothing is served at ${path.raw}. Try /v1/…, /vllm/…, another provider's name, or a path of pass_through_endpoints.`,
+  );
+}
+
+/** @throws SluiceError 401 */
+export function admitTo(
+  context: RelayContext,
+  destination: Destination,
+  request: { readonly headers: readonly string[]; readonly path: RequestPath },
+): Admission {
+  const route = destination.kind === 'route' ? destination.route : null;
+  return context.door.admit({
+    headers: request.headers,
+    query: request.path.query,
+    keyHeader: route?.keyHeader ?? null,
+    keyRequired: route === null || route.auth,
+  });
+}
+
+export interface TargetRequest {
+  readonly destination: Destination;
+  readonly admission: Admission;
+  readonly headers: readonly string[];
+  readonly model: string | null;
+}
+
+/**
+ * Picks the target, and holds vLLM's administrative endpoints to the master key.
+ * @throws SluiceError 400, 403, 404
+ */
+export function leaseTarget(context: RelayContext, request: TargetRequest): Lease {
+  const { destination, admission, headers, model } = request;
+  if (destination.kind === 'route')
+    return context.picker.pick({ destination, model: null, modelHeader: null });
+  const lease = context.picker.pick({
+    destination,
+    model,
+    modelHeader: headerValue(headers, 'x-sluice-model'),
+  });
+  if (!lease.servesVllm || !isAdminEndpoint(destination.endpoint)) return lease;
+  try {
+    context.door.requireMaster(admission.caller, `/${destination.endpoint}`);
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
+  return lease;
+}
+
+/** What a log line calls a destination. */
+export function routeLabel(destination: Destination): string {
+  switch (destination.kind) {
+    case 'route':
+      return `route ${destination.route.path}`;
+    case 'provider':
+      return `provider ${destination.provider}`;
+    case 'v1':
+      return 'v1';
+  }
+}

@@ -1,0 +1,158 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { BodySink, Downstream, RequestBody } from './downstream.ts';
+
+/** Bodies up to this size travel with the head in one write. */
+const ONE_WRITE_BYTES = 16 * 1024;
+
+/**
+ * The exchanges under way on one client connection: one, or several when the client pipelines. One `close`
+ * listener a connection instead of one a response.
+ */
+class ClientConnection {
+  readonly open = new Set<Http1Downstream>();
+
+  constructor(socket: Socket) {
+    socket.on('close', () => {
+      for (const downstream of this.open) downstream.gone();
+      this.open.clear();
+    });
+  }
+}
+
+const connections = new WeakMap<Socket, ClientConnection>();
+
+/** An exchange on `node:http`'s server. */
+export class Http1Downstream implements Downstream {
+  onGone: (() => void) | null = null;
+  onDrain: (() => void) | null = null;
+  bytesOut = 0;
+  readonly expectsContinue: boolean;
+  readonly body: RequestBody;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #connection: ClientConnection;
+  #drainWatched = false;
+  #closing = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
+    this.#request = request;
+    this.#response = response;
+    this.expectsContinue = expectsContinue;
+    this.body = bodyOf(request);
+    const { socket } = request;
+    let connection = connections.get(socket);
+    if (connection === undefined) {
+      connection = new ClientConnection(socket);
+      connections.set(socket, connection);
+    }
+    this.#connection = connection;
+    connection.open.add(this);
+  }
+
+  get method(): string {
+    return this.#request.method ?? 'GET';
+  }
+
+  get headers(): readonly string[] {
+    return this.#request.rawHeaders;
+  }
+
+  get headSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  readBody(sink: BodySink): void {
+    this.#request.on('data', (chunk: Buffer) => sink.onBodyData(chunk));
+    this.#request.on('end', () => sink.onBodyEnd(this.#request.rawTrailers));
+  }
+
+  pauseBody(): void {
+    this.#request.pause();
+  }
+
+  resumeBody(): void {
+    this.#request.resume();
+  }
+
+  sendContinue(): void {
+    this.#response.writeContinue();
+  }
+
+  writeHead(status: number, reason: string, headers: readonly string[]): void {
+    this.#storeHead(status, reason, headers);
+    this.#response.flushHeaders();
+  }
+
+  write(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length;
+    // The reader's buffer is used again for the next read, and a socket may keep what it can't send at once.
+    if (this.#response.write(Buffer.from(chunk))) return true;
+    if (!this.#drainWatched) {
+      this.#drainWatched = true;
+      this.#response.on('drain', () => this.onDrain?.());
+    }
+    return false;
+  }
+
+  end(trailers: readonly string[]): void {
+    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
+    this.#response.end();
+    this.#finished();
+  }
+
+  respond(status: number, reason: string, headers: readonly string[], body: Buffer): void {
+    this.#storeHead(status, reason, headers);
+    this.bytesOut += body.length;
+    if (body.length === 0) this.#response.end();
+    else if (body.length <= ONE_WRITE_BYTES) {
+      // Head and body become one string and one write.
+      this.#response.end(body.toString('latin1'), 'latin1');
+    } else this.#response.end(Buffer.from(body));
+    this.#finished();
+  }
+
+  break(): void {
+    this.#connection.open.delete(this);
+    const { socket } = this.#request;
+    if (
+      this.#response.headersSent &&
+      !this.#response.chunkedEncoding &&
+      !this.#response.hasHeader('content-length')
+    ) {
+      // Without framing (HTTP/1.0) the end of the connection is the end of the body: only a reset tells.
+      socket.resetAndDestroy();
+    } else socket.destroySoon();
+  }
+
+  closeAfterResponse(): void {
+    this.#closing = true;
+  }
+
+  /** The connection closed under this exchange. */
+  gone(): void {
+    this.onGone?.();
+  }
+
+  #storeHead(status: number, reason: string, headers: readonly string[]): void {
+    const sent = this.#closing ? [...headers, 'Connection', 'close'] : (headers as string[]);
+    this.#response.writeHead(status, reason, sent);
+  }
+
+  #finished(): void {
+    this.#connection.open.delete(this);
+  }
+}
+
+function bodyOf(request: IncomingMessage): RequestBody {
+  const { headers } = request;
+  if (headers['transfer-encoding'] !== undefined) return { kind: 'unknown_length' };
+  const length = headers['content-length'];
+  return length === undefined ? { kind: 'none' } : { kind: 'length', length: Number(length) };
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  const out: [string, string][] = [];
+  for (let i = 0; i < raw.length; i += 2) out.push([raw[i] as string, raw[i + 1] as string]);
+  return out;
+}

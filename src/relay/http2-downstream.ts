@@ -1,0 +1,103 @@
+import {
+  constants,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { BodySink, Downstream, RequestBody } from './downstream.ts';
+import { http2Headers, withoutPseudoHeaders } from './raw-headers.ts';
+
+/** An exchange on one HTTP/2 stream. Names are lower case and have no order of their own there (RFC 9113 §8.2). */
+export class Http2Downstream implements Downstream {
+  onGone: (() => void) | null = null;
+  onDrain: (() => void) | null = null;
+  bytesOut = 0;
+  readonly expectsContinue: boolean;
+  readonly headers: readonly string[];
+  readonly body: RequestBody;
+  readonly #request: Http2ServerRequest;
+  readonly #response: Http2ServerResponse;
+  readonly #stream: ServerHttp2Stream;
+  #ended = false;
+
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+    this.#stream = response.stream;
+    this.headers = withoutPseudoHeaders(request.rawHeaders, request.authority);
+    this.expectsContinue = request.headers.expect?.toLowerCase() === '100-continue';
+    this.body = bodyOf(request);
+    this.#stream.on('close', () => {
+      if (!this.#ended || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.onGone?.();
+    });
+    this.#stream.on('drain', () => this.onDrain?.());
+    // A stream's error is followed by its close, which is what counts here.
+    this.#stream.on('error', () => {});
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get headSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  readBody(sink: BodySink): void {
+    this.#request.on('data', (chunk: Buffer) => sink.onBodyData(chunk));
+    this.#request.on('end', () => sink.onBodyEnd(this.#request.rawTrailers));
+  }
+
+  pauseBody(): void {
+    this.#request.pause();
+  }
+
+  resumeBody(): void {
+    this.#request.resume();
+  }
+
+  sendContinue(): void {
+    this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  writeHead(status: number, _reason: string, headers: readonly string[]): void {
+    if (this.#stream.destroyed) return;
+    this.#stream.respond({ ':status': status, ...http2Headers(headers) }, { waitForTrailers: true });
+  }
+
+  write(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length;
+    return this.#stream.write(Buffer.from(chunk));
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#ended = true;
+    // node:http2's own response object answers `wantTrailers` with these.
+    this.#response.addTrailers(http2Headers(trailers));
+    this.#stream.end();
+  }
+
+  respond(status: number, reason: string, headers: readonly string[], body: Buffer): void {
+    this.writeHead(status, reason, headers);
+    if (body.length > 0) this.write(body);
+    this.end([]);
+  }
+
+  break(): void {
+    this.onGone = null;
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  closeAfterResponse(): void {
+    // A stream is the unit here; the connection's other streams are none of its business.
+    this.#stream.once('finish', () => {
+      if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+}
+
+function bodyOf(request: Http2ServerRequest): RequestBody {
+  const length = request.headers['content-length'];
+  if (length !== undefined) return { kind: 'length', length: Number(length) };
+  return request.stream.endAfterHeaders ? { kind: 'none' } : { kind: 'unknown_length' };
+}

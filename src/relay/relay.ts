@@ -1,0 +1,360 @@
+import type { Admission } from '../access/admit.ts';
+import { type Deadlined, unwatch, watch } from '../base/deadlines.ts';
+import { errorAnswer } from '../base/error-answer.ts';
+import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { nextRequestId } from '../base/request-id.ts';
+import type { RequestPath } from '../base/request-path.ts';
+import type { Outcome } from '../telemetry/request-log.ts';
+import type {
+  UpstreamBody,
+  UpstreamCall,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamHead,
+} from '../upstream/client.ts';
+import type { Destination } from '../upstream/destination.ts';
+import type { Lease } from '../upstream/pick.ts';
+import { createModelScanner } from './create-model-scanner.ts';
+import type { BodySink, Downstream } from './downstream.ts';
+import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
+import type { ModelScanner } from './model-scanner.ts';
+import { outboundFrom } from './outbound.ts';
+import { headerValue } from './raw-headers.ts';
+import type { Framing } from './request-headers.ts';
+import { downstreamHeaders, passableTrailers } from './response-headers.ts';
+import { errorFromFailure } from './upstream-error.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** An unread rest up to this size is read and dropped so that the connection can be kept. */
+const DISCARDED_BYTES = 64 * 1024;
+
+/**
+ * Relays one request: `reading` until its target is known, `sending` until the upstream's head is there,
+ * `answering` until the end.
+ */
+type Phase = 'reading' | 'sending' | 'answering' | 'done';
+
+/** Starts relaying; everything that happens to the exchange afterwards is answered and logged by it. */
+export function relay(downstream: Downstream, path: RequestPath, context: RelayContext): void {
+  new RelayExchange(downstream, path, context).start();
+}
+
+class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
+  deadlineAt = NEVER;
+  readonly #id = nextRequestId();
+  readonly #startedAt = performance.now();
+  readonly #downstream: Downstream;
+  readonly #path: RequestPath;
+  readonly #context: RelayContext;
+  #phase: Phase = 'reading';
+  #destination: Destination | null = null;
+  #admission: Admission | null = null;
+  #lease: Lease | null = null;
+  #call: UpstreamCall | null = null;
+  #scanner: ModelScanner | null = null;
+  #held: Buffer[] = [];
+  #bytesIn = 0;
+  #bodyRead: boolean;
+  #head: UpstreamHead | null = null;
+  #headHeaders: readonly string[] = [];
+  #status = 0;
+  #firstByteAt: number | null = null;
+  #reading = false;
+
+  constructor(downstream: Downstream, path: RequestPath, context: RelayContext) {
+    this.#downstream = downstream;
+    this.#path = path;
+    this.#context = context;
+    this.#bodyRead = downstream.body.kind === 'none';
+  }
+
+  start(): void {
+    this.#downstream.onGone = () => this.#gone();
+    try {
+      this.#admit();
+      this.#openBody();
+    } catch (error) {
+      this.#refuse(sluiceErrorFrom(error));
+    }
+  }
+
+  // --- the request's way in
+
+  #admit(): void {
+    const { method, headers } = this.#downstream;
+    this.#destination = destinationOf(this.#context, method, this.#path);
+    this.#admission = admitTo(this.#context, this.#destination, { headers, path: this.#path });
+  }
+
+  #openBody(): void {
+    const { body, headers, expectsContinue } = this.#downstream;
+    if (body.kind === 'none') {
+      this.#send(null);
+      return;
+    }
+    if (this.#destination?.kind !== 'route') {
+      this.#scanner = createModelScanner(headerValue(headers, 'content-type'));
+      if (this.#scanner !== null) refuseCompressed(headers);
+    } else if (body.kind === 'unknown_length') {
+      // Nothing in the body decides where it goes, and its sender may wait for an answer to its head.
+      this.#send(null);
+    }
+    if (expectsContinue) this.#downstream.sendContinue();
+    this.#reading = true;
+    this.#downstream.readBody(this);
+    this.#touchBody();
+    watch(this);
+  }
+
+  onBodyData(chunk: Buffer): void {
+    if (this.#phase === 'done') return;
+    this.#bytesIn += chunk.length;
+    this.#touchBody();
+    try {
+      this.#scanner?.scan(chunk);
+      if (this.#phase === 'reading') this.#hold(chunk);
+      else if (this.#call?.write(chunk) === false) {
+        this.#downstream.pauseBody();
+        this.deadlineAt = NEVER; // the upstream is slow, not the client
+      }
+    } catch (error) {
+      this.#abandon(sluiceErrorFrom(error));
+    }
+  }
+
+  onBodyEnd(trailers: readonly string[]): void {
+    if (this.#phase === 'done') return;
+    this.#bodyRead = true;
+    this.deadlineAt = NEVER;
+    unwatch(this);
+    try {
+      if (this.#phase === 'reading') this.#send(null);
+      this.#call?.end(passableTrailers(trailers));
+    } catch (error) {
+      this.#abandon(sluiceErrorFrom(error));
+    }
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#held.push(chunk);
+    const scanner = this.#scanner;
+    if (scanner === null || scanner.inert) {
+      this.#send(null);
+    } else if (scanner.found !== null) {
+      this.#send(scanner.found.name);
+    } else if (this.#bytesIn > this.#context.limits.maxBodyBytes) {
+      throw new SluiceError(
+        'body_too_large',
+        `No "model" in the first ${this.#context.limits.maxBodyBytes} bytes of the body (max_body_bytes): put it first.`,
+        { param: 'model' },
+      );
+    }
+  }
+
+  /** Chooses the target and sends what is there of the request; the rest follows as it comes. */
+  #send(model: string | null): void {
+    const { headers, method, body } = this.#downstream;
+    const destination = this.#destination as Destination;
+    const admission = this.#admission as Admission;
+    const lease = leaseTarget(this.#context, { destination, admission, headers, model });
+    this.#lease = lease;
+    const span = this.#scanner?.found ?? null;
+    const name =
+      span !== null && lease.upstreamModel !== null ? this.#scanner?.encode(lease.upstreamModel) : undefined;
+    const sized = body.kind === 'length' ? body.length : null;
+    const length =
+      sized === null || name === undefined || span === null
+        ? sized
+        : sized - (span.end - span.start) + name.length;
+    const first = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
+    const bytes =
+      name === undefined || span === null
+        ? first
+        : Buffer.concat([first.subarray(0, span.start), name, first.subarray(span.end)]);
+    this.#held = [];
+    const upstreamBody: UpstreamBody =
+      body.kind === 'none'
+        ? { kind: 'none' }
+        : length !== null && bytes.length === length
+          ? { kind: 'whole', bytes }
+          : { kind: 'stream', length };
+    const outbound = outboundFrom({
+      destination,
+      admission,
+      lease,
+      path: this.#path,
+      headers,
+      framing: framingOf(upstreamBody, length),
+      upgrade: false,
+    });
+    this.#phase = 'sending';
+    this.#call = this.#context.client.dispatch(
+      { ...outbound, method, body: upstreamBody, timeouts: lease.timeouts, upgrade: false },
+      this,
+    );
+    if (upstreamBody.kind === 'stream' && bytes.length > 0 && !this.#call.write(bytes))
+      this.#downstream.pauseBody();
+  }
+
+  onDrain(): void {
+    if (this.#bodyRead || this.#phase === 'done') return;
+    this.#touchBody();
+    this.#downstream.resumeBody();
+  }
+
+  // --- the response's way back
+
+  onHead(head: UpstreamHead, more: boolean): void {
+    this.#firstByteAt = performance.now();
+    this.#head = head;
+    this.#headHeaders = downstreamHeaders(head.headers, this.#id);
+    this.#status = head.status;
+    if (!this.#bodyRead && !this.#isShortRest()) this.#downstream.closeAfterResponse();
+    if (!more) this.#flushHead(head);
+  }
+
+  onData(chunk: Buffer): boolean {
+    const head = this.#head;
+    if (head !== null) {
+      if (head.length === chunk.length) {
+        // All of it is here: one write instead of two.
+        this.#head = null;
+        this.#phase = 'answering';
+        this.#downstream.respond(head.status, head.reason, this.#headHeaders, chunk);
+        this.#finish('complete', null, null);
+        return true;
+      }
+      this.#flushHead(head);
+    }
+    if (this.#phase !== 'answering') return true;
+    return this.#downstream.write(chunk);
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    if (this.#phase === 'done') return;
+    const head = this.#head;
+    if (head !== null) {
+      this.#head = null;
+      if (trailers.length === 0) {
+        this.#downstream.respond(head.status, head.reason, this.#headHeaders, EMPTY);
+        this.#finish('complete', null, null);
+        return;
+      }
+      this.#flushHead(head);
+    }
+    this.#downstream.end(passableTrailers(trailers));
+    this.#finish('complete', null, null);
+  }
+
+  onError(failure: UpstreamFailure): void {
+    if (this.#phase === 'done') return;
+    const error = errorFromFailure(failure, this.#lease?.name ?? 'upstream');
+    if (this.#downstream.headSent) {
+      this.#downstream.break();
+      this.#finish('upstream_failed', failure.kind, failure);
+    } else this.#answer(error, 'upstream_failed', failure.kind);
+  }
+
+  #flushHead(head: UpstreamHead): void {
+    this.#head = null;
+    this.#phase = 'answering';
+    this.#downstream.onDrain = () => this.#call?.resume();
+    this.#downstream.writeHead(head.status, head.reason, this.#headHeaders);
+  }
+
+  // --- ends
+
+  /** The client sent nothing for too long. */
+  expire(): void {
+    const seconds = this.#context.limits.bodyTimeoutMs / 1000;
+    this.#abandon(
+      new SluiceError('request_timeout', `No byte of the request body came for ${seconds} s (body_timeout).`),
+    );
+  }
+
+  #gone(): void {
+    if (this.#phase === 'done') return;
+    this.#call?.abort();
+    this.#status = this.#status === 0 ? 499 : this.#status;
+    this.#finish('client_left', null, null);
+  }
+
+  /** Gives up a request that may already be on its way to the upstream. */
+  #abandon(error: SluiceError): void {
+    if (this.#phase === 'done') return;
+    this.#call?.abort();
+    if (this.#downstream.headSent) {
+      this.#downstream.break();
+      this.#finish('refused', error.reason, error.cause);
+    } else this.#refuse(error);
+  }
+
+  #refuse(error: SluiceError): void {
+    this.#answer(error, 'refused', error.reason);
+  }
+
+  #answer(error: SluiceError, outcome: Outcome, why: string): void {
+    if (!this.#bodyRead && (this.#downstream.expectsContinue || !this.#isShortRest())) {
+      this.#downstream.closeAfterResponse();
+    }
+    this.#status = error.status;
+    const { status, reason, headers, body } = errorAnswer(error, this.#id);
+    this.#downstream.respond(status, reason, headers, body);
+    this.#finish(outcome, why, error.cause);
+  }
+
+  /** The rest of the body is small enough to be read and dropped. */
+  #isShortRest(): boolean {
+    const { body } = this.#downstream;
+    return body.kind === 'length' && body.length - this.#bytesIn <= DISCARDED_BYTES;
+  }
+
+  #touchBody(): void {
+    this.deadlineAt = performance.now() + this.#context.limits.bodyTimeoutMs;
+  }
+
+  #finish(outcome: Outcome, why: string | null, cause: unknown): void {
+    this.#phase = 'done';
+    this.deadlineAt = NEVER;
+    unwatch(this);
+    this.#lease?.release();
+    if (this.#reading && !this.#bodyRead) this.#downstream.resumeBody();
+    this.#downstream.onGone = null;
+    const now = performance.now();
+    this.#context.log({
+      id: this.#id,
+      method: this.#downstream.method,
+      path: this.#path.raw,
+      route: this.#destination === null ? null : routeLabel(this.#destination),
+      target: this.#lease?.name ?? null,
+      model: this.#scanner?.found?.name ?? null,
+      status: this.#status,
+      outcome,
+      why,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#downstream.bytesOut,
+      firstByteMs: this.#firstByteAt === null ? null : this.#firstByteAt - this.#startedAt,
+      durationMs: now - this.#startedAt,
+      cause: cause ?? null,
+    });
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function framingOf(body: UpstreamBody, length: number | null): Framing {
+  if (body.kind === 'none') return { kind: 'none' };
+  return length === null ? { kind: 'chunked' } : { kind: 'length', length };
+}
+
+/** A body that is compressed can't be searched for its model. */
+function refuseCompressed(headers: readonly string[]): void {
+  const encoding = headerValue(headers, 'content-encoding');
+  if (encoding === null || encoding.trim().toLowerCase() === 'identity') return;
+  throw new SluiceError(
+    'unsupported_encoding',
+    `The body is compressed (content-encoding: ${encoding}); on a path that is routed by model send it as it is.`,
+    { param: 'content-encoding' },
+  );
+}

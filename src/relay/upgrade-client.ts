@@ -1,0 +1,77 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { UpstreamHead } from '../upstream/client.ts';
+import { isHopByHop } from './hop-by-hop.ts';
+import { headerLines, headerValue, http2Headers, withoutPseudoHeaders } from './raw-headers.ts';
+
+/** The client's side of a websocket handshake: HTTP/1.1 Upgrade (RFC 6455), or CONNECT on HTTP/2 (RFC 8441). */
+export interface UpgradeClient {
+  /** Raw name-value pairs to relay, among them the handshake's own. */
+  readonly headers: readonly string[];
+  /** What the client sent behind its handshake. */
+  readonly early: Buffer;
+  readonly stream: Duplex;
+  /** Answers the handshake as the upstream did; false when the upstream's answer doesn't fit the handshake. */
+  accept(head: UpstreamHead, requestId: string): boolean;
+  /** Answers with something else than a switch; the body follows on `stream`, whose end is the body's. */
+  decline(status: number, reason: string, headers: readonly string[]): void;
+}
+
+export function http1UpgradeClient(request: IncomingMessage, socket: Duplex, early: Buffer): UpgradeClient {
+  return {
+    headers: request.rawHeaders,
+    early,
+    stream: socket,
+    accept(head, requestId) {
+      const headers = headerLines([...head.headers, 'x-sluice-request-id', requestId]);
+      socket.write(`HTTP/1.1 101 ${head.reason}\r\n${headers}\r\n`, 'latin1');
+      return true;
+    },
+    decline(status, reason, headers) {
+      const lines = headerLines([...endToEnd(headers), 'Connection', 'close']);
+      socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`, 'latin1');
+    },
+  };
+}
+
+export function http2UpgradeClient(
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+): UpgradeClient {
+  const { stream } = response;
+  const key = randomBytes(16).toString('base64');
+  const headers = [...withoutPseudoHeaders(request.rawHeaders, request.authority), 'sec-websocket-key', key];
+  return {
+    headers,
+    early: Buffer.alloc(0),
+    stream,
+    accept(head, requestId) {
+      if (headerValue(head.headers, 'sec-websocket-accept') !== acceptFor(key)) return false;
+      stream.respond({
+        ':status': 200,
+        ...http2Headers(endToEnd(head.headers)),
+        'x-sluice-request-id': requestId,
+      });
+      return true;
+    },
+    decline(status, _reason, declined) {
+      stream.respond({ ':status': status, ...http2Headers(endToEnd(declined)) });
+    },
+  };
+}
+
+/** RFC 6455 §4.2.2: what a server that understood the key answers. */
+function acceptFor(key: string): string {
+  return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+}
+
+/** What of the upstream's answer crosses into another protocol or another connection. */
+function endToEnd(raw: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    if (!isHopByHop((raw[i] as string).toLowerCase())) out.push(raw[i] as string, raw[i + 1] as string);
+  }
+  return out;
+}

@@ -1,0 +1,224 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { errorAnswer } from '../base/error-answer.ts';
+import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { nextRequestId } from '../base/request-id.ts';
+import type { RequestPath } from '../base/request-path.ts';
+import type { Outcome } from '../telemetry/request-log.ts';
+import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
+import type { Destination } from '../upstream/destination.ts';
+import type { Lease } from '../upstream/pick.ts';
+import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
+import { outboundFrom } from './outbound.ts';
+import { downstreamHeaders } from './response-headers.ts';
+import type { UpgradeClient } from './upgrade-client.ts';
+import { errorFromFailure } from './upstream-error.ts';
+import { FrameFollower, goingAwayFrame } from './websocket-frames.ts';
+
+/**
+ * Relays a websocket: the handshake like any request, then the bytes of both directions as they come, so that
+ * frames, fragments, pings, extensions and close codes are the peers' own.
+ */
+export function relayWebSocket(client: UpgradeClient, path: RequestPath, context: RelayContext): void {
+  new WebSocketExchange(client, path, context).start();
+}
+
+class WebSocketExchange implements UpstreamHandler {
+  readonly #id = nextRequestId();
+  readonly #startedAt = performance.now();
+  readonly #client: UpgradeClient;
+  readonly #path: RequestPath;
+  readonly #context: RelayContext;
+  readonly #fromClient = new FrameFollower();
+  readonly #fromUpstream = new FrameFollower();
+  #destination: Destination | null = null;
+  #lease: Lease | null = null;
+  #call: UpstreamCall | null = null;
+  #upstream: Socket | null = null;
+  #status = 0;
+  #model: string | null = null;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #firstByteAt: number | null = null;
+  #done = false;
+
+  constructor(client: UpgradeClient, path: RequestPath, context: RelayContext) {
+    this.#client = client;
+    this.#path = path;
+    this.#context = context;
+  }
+
+  start(): void {
+    this.#client.stream.on('error', () => {}); // its close follows
+    this.#client.stream.on('close', () => this.#clientGone());
+    try {
+      this.#send();
+    } catch (error) {
+      this.#refuse(sluiceErrorFrom(error), 'refused');
+    }
+  }
+
+  #send(): void {
+    const { headers } = this.#client;
+    const destination = destinationOf(this.#context, 'GET', this.#path);
+    this.#destination = destination;
+    const admission = admitTo(this.#context, destination, { headers, path: this.#path });
+    this.#model = destination.kind === 'route' ? null : modelInQuery(this.#path.query);
+    const lease = leaseTarget(this.#context, { destination, admission, headers, model: this.#model });
+    this.#lease = lease;
+    const outbound = outboundFrom({
+      destination,
+      admission,
+      lease,
+      path: withModel(this.#path, this.#model, lease.upstreamModel),
+      headers,
+      framing: { kind: 'none' },
+      upgrade: true,
+    });
+    this.#call = this.#context.client.dispatch(
+      { ...outbound, method: 'GET', body: { kind: 'none' }, timeouts: lease.timeouts, upgrade: true },
+      this,
+    );
+  }
+
+  onUpgrade(head: UpstreamHead, upstream: Socket, rest: Buffer): void {
+    this.#call = null;
+    this.#upstream = upstream;
+    this.#status = 101;
+    this.#firstByteAt = performance.now();
+    upstream.on('error', () => {}); // its close follows
+    upstream.on('close', () => this.#upstreamGone());
+    if (this.#done || !this.#client.accept(head, this.#id)) {
+      upstream.destroy();
+      if (!this.#done)
+        this.#refuse(
+          new SluiceError('upstream_broken', 'The upstream botched the websocket handshake.'),
+          'upstream_failed',
+        );
+      return;
+    }
+    const { stream, early } = this.#client;
+    carry(stream, upstream, (chunk) => {
+      this.#bytesIn += chunk.length;
+      this.#fromClient.follow(chunk);
+    });
+    carry(upstream, stream, (chunk) => {
+      this.#bytesOut += chunk.length;
+      this.#fromUpstream.follow(chunk);
+    });
+    if (rest.length > 0) upstream.unshift(rest);
+    if (early.length > 0) stream.unshift(early);
+  }
+
+  // --- the upstream answered something else than 101: relayed as the answer it is
+
+  onHead(head: UpstreamHead): void {
+    this.#firstByteAt = performance.now();
+    this.#status = head.status;
+    this.#client.decline(head.status, head.reason, downstreamHeaders(head.headers, this.#id));
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#bytesOut += chunk.length;
+    this.#client.stream.write(Buffer.from(chunk));
+    return true;
+  }
+
+  onEnd(): void {
+    this.#client.stream.end();
+    this.#finish('complete', null, null);
+  }
+
+  onError(failure: UpstreamFailure): void {
+    if (this.#done) return;
+    if (this.#status !== 0) {
+      this.#client.stream.destroy();
+      this.#finish('upstream_failed', failure.kind, failure);
+    } else
+      this.#refuse(
+        errorFromFailure(failure, this.#lease?.name ?? 'upstream'),
+        'upstream_failed',
+        failure.kind,
+      );
+  }
+
+  onDrain(): void {}
+
+  // --- ends
+
+  #clientGone(): void {
+    this.#call?.abort();
+    const upstream = this.#upstream;
+    if (upstream !== null && !upstream.destroyed) {
+      // A server that sees its client vanish mid-protocol may fall over it (vllm #34532): say goodbye properly.
+      if (!this.#fromClient.closed && this.#fromClient.atBorder && upstream.writable)
+        upstream.write(goingAwayFrame());
+      upstream.destroySoon();
+    }
+    this.#finish(this.#closedProperly() ? 'complete' : 'client_left', null, null);
+  }
+
+  #upstreamGone(): void {
+    this.#client.stream.destroy();
+    this.#finish(this.#closedProperly() ? 'complete' : 'upstream_failed', null, null);
+  }
+
+  #closedProperly(): boolean {
+    return this.#fromClient.closed || this.#fromUpstream.closed;
+  }
+
+  #refuse(error: SluiceError, outcome: Outcome, why: string = error.reason): void {
+    const { status, reason, headers, body } = errorAnswer(error, this.#id);
+    this.#status = status;
+    this.#client.decline(status, reason, headers);
+    this.#client.stream.end(body);
+    this.#bytesOut = body.length;
+    this.#finish(outcome, why, error.cause);
+  }
+
+  #finish(outcome: Outcome, why: string | null, cause: unknown): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#lease?.release();
+    this.#context.log({
+      id: this.#id,
+      method: 'GET',
+      path: this.#path.raw,
+      route: this.#destination === null ? null : routeLabel(this.#destination),
+      target: this.#lease?.name ?? null,
+      model: this.#model,
+      status: this.#status === 0 ? 499 : this.#status,
+      outcome,
+      why,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      firstByteMs: this.#firstByteAt === null ? null : this.#firstByteAt - this.#startedAt,
+      durationMs: performance.now() - this.#startedAt,
+      cause: cause ?? null,
+    });
+  }
+}
+
+/** Carries bytes one way with backpressure; an end is passed on as an end. */
+function carry(from: Duplex, to: Duplex, seen: (chunk: Buffer) => void): void {
+  from.on('data', (chunk: Buffer) => {
+    seen(chunk);
+    if (!to.destroyed && !to.write(chunk)) from.pause();
+  });
+  to.on('drain', () => from.resume());
+  from.on('end', () => to.end());
+}
+
+function modelInQuery(query: string): string | null {
+  return query === '' ? null : new URLSearchParams(query).get('model');
+}
+
+/** The query with the upstream's name of the model in place of the client's; the rest as it was. */
+function withModel(path: RequestPath, model: string | null, upstreamModel: string | null): RequestPath {
+  if (model === null || upstreamModel === null) return path;
+  const query = path.query.replace(
+    /(^|&)model=[^&]*/,
+    (_, before: string) => `${before}model=${encodeURIComponent(upstreamModel)}`,
+  );
+  return { raw: path.raw, query };
+}

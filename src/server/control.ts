@@ -1,0 +1,100 @@
+import { STATUS_CODES } from 'node:http';
+import { errorAnswer, type OwnAnswer } from '../base/error-answer.ts';
+import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { nextRequestId } from '../base/request-id.ts';
+import type { RequestPath } from '../base/request-path.ts';
+import type { Downstream } from '../relay/downstream.ts';
+import { admitTo, type RelayContext } from '../relay/enter.ts';
+
+/** What the control plane reads of the running gateway. */
+export interface GatewayState {
+  readonly context: RelayContext;
+  readonly draining: boolean;
+  readonly version: string;
+  /** When the current configuration was taken into use, Unix seconds. */
+  readonly configuredAt: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/**
+ * Answers what Sluice itself serves over plain HTTP: health, and the list of models.
+ * @returns false when the path isn't one of these
+ */
+export function answerControl(downstream: Downstream, path: RequestPath, state: GatewayState): boolean {
+  try {
+    const answer = answerFor(downstream, path, state);
+    if (answer === null) return false;
+    const { status } = answer;
+    const body = Buffer.from(`${JSON.stringify(answer.body)}\n`);
+    const headers = ['content-type', 'application/json', 'content-length', String(body.length)];
+    respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
+  } catch (thrown) {
+    respond(downstream, errorAnswer(sluiceErrorFrom(thrown), nextRequestId()));
+  }
+  return true;
+}
+
+function respond(downstream: Downstream, { status, reason, headers, body }: OwnAnswer): void {
+  if (downstream.body.kind !== 'none') downstream.closeAfterResponse();
+  downstream.respond(status, reason, headers, downstream.method === 'HEAD' ? Buffer.alloc(0) : body);
+}
+
+function answerFor(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
+  switch (path.raw) {
+    case '/health/liveliness':
+    case '/health/liveness':
+      onlyReading(downstream);
+      return { status: 200, body: "I'm alive!" };
+    case '/health':
+    case '/health/readiness':
+      onlyReading(downstream);
+      return readiness(state);
+    default:
+      return models(downstream, path, state);
+  }
+}
+
+function readiness(state: GatewayState): Answer {
+  const status = state.draining ? 'draining' : 'ready';
+  return { status: state.draining ? 503 : 200, body: { status, version: state.version } };
+}
+
+/**
+ * `GET /v1/models` and `/v1/models/{model}` in OpenAI's form: what the caller may name in a request. Where no
+ * model is configured the upstream's own list is relayed instead.
+ */
+function models(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
+  const { context, configuredAt } = state;
+  if (downstream.method !== 'GET' || !/^\/(?:v1\/)?models(?:\/|$)/.test(path.raw)) return null;
+  const destination = context.destinations.resolve('GET', path);
+  const names = context.picker.modelNames;
+  if (destination?.kind !== 'v1' || names.length === 0) return null;
+  const wanted = decodeURIComponentSafely(destination.endpoint.replace(/^v1\/models\/?/, ''));
+  if (wanted !== '' && !names.includes(wanted)) return null;
+  admitTo(context, destination, { headers: downstream.headers, path });
+  const entry = (id: string) => ({ id, object: 'model', created: configuredAt, owned_by: 'sluice' });
+  return { status: 200, body: wanted === '' ? { object: 'list', data: names.map(entry) } : entry(wanted) };
+}
+
+function decodeURIComponentSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function onlyReading(downstream: Downstream): void {
+  if (downstream.method === 'GET' || downstream.method === 'HEAD') return;
+  throw new SluiceError(
+    'method_not_allowed',
+    `${downstream.method} is not allowed here; it takes GET, HEAD.`,
+    {
+      headers: ['allow', 'GET, HEAD'],
+    },
+  );
+}

@@ -1,0 +1,99 @@
+import type { Logger } from 'pino';
+import type { Config } from '../base/config/config.ts';
+import { createRequestLog } from '../telemetry/request-log.ts';
+import { Http1Client } from '../upstream/http1/http1-client.ts';
+import { contextFrom } from './context.ts';
+import type { GatewayState } from './control.ts';
+import { createHandlers } from './dispatch.ts';
+import { openPort } from './port.ts';
+import type { Drained } from './port-drain.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** A running gateway: one port, and what answers on it. */
+export interface Gateway {
+  /** `http://host:port`, or https. */
+  readonly url: string;
+  /** Requests, streams and websockets under way. */
+  readonly inFlight: number;
+  /** Requests under way by deployment id, in the current configuration. */
+  readonly outstanding: ReadonlyMap<string, number>;
+  /** New requests see the new configuration, those under way keep theirs. Throws on an unusable certificate. */
+  reconfigure(config: Config): void;
+  /** Stops listening, lets what is under way finish within the drain timeout, then breaks it. */
+  drain(): Promise<Drained>;
+  /** Drains at once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts the house together and opens the port.
+ * @throws Error of one line when the port can't be had
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { logger, version } = options;
+  const log = createRequestLog(logger);
+  let config = options.config;
+  let client = new Http1Client({ verifyTls: config.verifyUpstreamTls });
+  let state: GatewayState = stateFrom(config);
+
+  function stateFrom(from: Config): GatewayState {
+    const context = contextFrom(from, client, log);
+    return { context, draining: false, version, configuredAt: Math.floor(Date.now() / 1000) };
+  }
+
+  const port = await openPort({
+    host: options.host,
+    port: options.port,
+    tls: config.tls,
+    limits: config.limits,
+    handlers: createHandlers(
+      () => state,
+      (error, requestId) =>
+        logger.warn({ request: requestId, why: error.reason, cause: error.cause ?? null }, error.message),
+    ),
+  });
+
+  async function drain(deadlineMs: number): Promise<Drained> {
+    state = { ...state, draining: true };
+    const drained = await port.drain(deadlineMs);
+    client.close();
+    return drained;
+  }
+
+  return {
+    url: `${config.tls === null ? 'http' : 'https'}://${urlHost(port.address.host)}:${port.address.port}`,
+    get inFlight() {
+      return port.inFlight;
+    },
+    get outstanding() {
+      return state.context.picker.outstanding();
+    },
+    reconfigure(next) {
+      if (next.tls !== null && config.tls !== null) port.setTls(next.tls);
+      if (next.verifyUpstreamTls !== config.verifyUpstreamTls) {
+        client.close();
+        client = new Http1Client({ verifyTls: next.verifyUpstreamTls });
+      }
+      config = next;
+      state = { ...stateFrom(next), draining: state.draining };
+    },
+    drain: () => drain(config.limits.drainTimeoutMs),
+    async close() {
+      await drain(0);
+    },
+  };
+}
+
+/** What a person can paste: every address is reached as localhost, and IPv6 needs brackets. */
+function urlHost(host: string): string {
+  if (host === '127.0.0.1' || host === '::1' || host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,329 @@
+import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import { type Deadlined, unwatch, watch } from '../../base/deadlines.ts';
+import { type Origin, UpstreamFailure, type UpstreamHead } from '../client.ts';
+import type { Carrier, Exchange } from './exchange.ts';
+import { ProtocolError } from './grammar.ts';
+import { encodeHead, encodeLastChunk } from './request-head.ts';
+import { ResponseParser, type ResponseSink } from './response-parser.ts';
+
+/**
+ * One read buffer for every cleartext connection: reads are handed on synchronously and copied by whoever keeps
+ * them, so an idle stream costs no buffer of its own. 256 KiB carries a 10 MB body in 40 reads.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
+
+/** Bodies up to this size travel with the head in one write. */
+const ONE_WRITE_BYTES = 16 * 1024;
+
+/** An idle connection is given up before the shortest common server timeout (uvicorn: 5 s) can hit a request. */
+const IDLE_MS = 4_000;
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export interface ConnectionOptions {
+  readonly connectTimeoutMs: number;
+  /** The connection will be handed over on 101, so it is read in the ordinary way. */
+  readonly upgrade: boolean;
+  readonly verifyTls: boolean;
+  readonly ca: string | Buffer | null;
+  readonly tlsSessions: Map<string, Buffer>;
+}
+
+/** Who holds connections that are idle. */
+export interface ConnectionOwner {
+  /** Takes a connection back whose exchange is complete and whose peer keeps it open. */
+  release(connection: Connection): void;
+  /** Forgets an idle connection that closed. */
+  discard(connection: Connection): void;
+}
+
+type Phase = 'connecting' | 'idle' | 'busy' | 'closed';
+
+/** One connection to an upstream, carrying one exchange after another. */
+export class Connection implements Carrier, ResponseSink, Deadlined {
+  readonly origin: Origin;
+  deadlineAt = NEVER;
+  readonly #owner: ConnectionOwner;
+  readonly #parser: ResponseParser;
+  readonly #socket: Socket;
+  #phase: Phase = 'connecting';
+  #reused = false;
+  #paused = false;
+  #exchange: Exchange | null = null;
+
+  constructor(origin: Origin, owner: ConnectionOwner, options: ConnectionOptions) {
+    this.origin = origin;
+    this.#owner = owner;
+    this.#parser = new ResponseParser(this);
+    this.#socket = this.#open(options);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('drain', () => this.#exchange?.handler.onDrain());
+    this.#socket.on('end', () => this.#onEnd());
+    this.#socket.on('error', (error) => this.#onError(error));
+    this.#socket.on('close', () => this.#onClose());
+    this.deadlineAt = performance.now() + options.connectTimeoutMs;
+    watch(this);
+  }
+
+  /** False when the peer has closed it in the meantime. */
+  get usable(): boolean {
+    return this.#phase === 'idle' && !this.#socket.destroyed && this.#socket.writable;
+  }
+
+  start(exchange: Exchange): void {
+    this.#exchange = exchange;
+    exchange.connection = this;
+    const { request } = exchange;
+    this.#parser.expect(request.method, request.upgrade);
+    if (this.#phase === 'idle') {
+      this.#reused = true;
+      this.#phase = 'busy';
+      this.deadlineAt = NEVER;
+    }
+    const head = encodeHead(request.method, request.path, request.headers);
+    const { body } = request;
+    if (body.kind !== 'whole') this.#socket.write(head, 'latin1');
+    else if (body.bytes.length <= ONE_WRITE_BYTES) {
+      // One string, one write: a head and a body apart would be a writev, which is dearer.
+      this.#socket.write(head + body.bytes.toString('latin1'), 'latin1');
+    } else {
+      this.#socket.cork();
+      this.#socket.write(head, 'latin1');
+      this.#socket.write(body.bytes);
+      this.#socket.uncork();
+    }
+    if (body.kind !== 'stream') this.#requestSent(exchange);
+  }
+
+  writeBody(exchange: Exchange, chunk: Buffer): boolean {
+    if (exchange !== this.#exchange || chunk.length === 0) return true;
+    if (exchange.request.body.kind === 'stream' && exchange.request.body.length === null) {
+      this.#socket.cork();
+      this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+      this.#socket.write(chunk);
+      const more = this.#socket.write('\r\n', 'latin1');
+      this.#socket.uncork();
+      return more;
+    }
+    return this.#socket.write(chunk);
+  }
+
+  endBody(exchange: Exchange, trailers: readonly string[]): void {
+    if (exchange !== this.#exchange || exchange.sent) return;
+    if (exchange.request.body.kind === 'stream' && exchange.request.body.length === null) {
+      this.#socket.write(encodeLastChunk(trailers), 'latin1');
+    }
+    this.#requestSent(exchange);
+  }
+
+  pause(): void {
+    if (this.#paused || this.#exchange === null) return;
+    this.#paused = true;
+    this.deadlineAt = NEVER; // the client is slow, not the upstream
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#touch();
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#exchange = null;
+    this.#socket.destroy();
+  }
+
+  expire(): void {
+    if (this.#phase === 'idle') {
+      this.destroy();
+      return;
+    }
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = exchange.request.timeouts;
+    if (this.#phase === 'connecting') {
+      this.#fail(
+        new UpstreamFailure(
+          'connect_timeout',
+          `no connection to ${this.origin.key} in ${connectTimeoutMs} ms`,
+        ),
+      );
+    } else if (!this.#parser.begun) {
+      this.#fail(
+        new UpstreamFailure(
+          'first_byte_timeout',
+          `no answer from ${this.origin.key} in ${firstByteTimeoutMs} ms`,
+        ),
+      );
+    } else {
+      this.#fail(
+        new UpstreamFailure('idle_timeout', `${this.origin.key} sent nothing for ${idleTimeoutMs} ms`),
+      );
+    }
+  }
+
+  // --- what the parser finds
+
+  onHead(head: UpstreamHead, more: boolean): void {
+    this.#exchange?.handler.onHead(head, more);
+  }
+
+  onBody(bytes: Buffer): void {
+    if (this.#exchange?.handler.onData(bytes) === false) this.pause();
+  }
+
+  onComplete(trailers: readonly string[]): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    this.#exchange = null;
+    exchange.connection = null;
+    this.deadlineAt = NEVER;
+    // An answer that came before the whole request leaves the rest of it on the wire: not to be used again.
+    if (this.#parser.reusable && exchange.sent && !this.#socket.destroyed) this.#becomeIdle();
+    else this.#socket.destroy();
+    exchange.handler.onEnd(trailers);
+  }
+
+  onSwitch(head: UpstreamHead, rest: Buffer): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    this.#exchange = null;
+    exchange.connection = null;
+    this.#phase = 'closed';
+    unwatch(this);
+    for (const event of ['data', 'drain', 'end', 'error', 'close']) this.#socket.removeAllListeners(event);
+    // `rest` is a view into the reader's buffer: the new owner keeps it.
+    exchange.handler.onUpgrade?.(head, this.#socket, Buffer.from(rest));
+  }
+
+  #open(options: ConnectionOptions): Socket {
+    const { hostname: host, port } = this.origin;
+    if (this.origin.tls) {
+      const session = options.tlsSessions.get(this.origin.key);
+      const socket = tlsConnect({
+        host,
+        port,
+        ...(isIP(host) === 0 && { servername: host }),
+        ALPNProtocols: ['http/1.1'],
+        rejectUnauthorized: options.verifyTls,
+        ...(options.ca !== null && { ca: options.ca }),
+        ...(session !== undefined && { session }),
+      });
+      socket.on('session', (ticket: Buffer) => options.tlsSessions.set(this.origin.key, ticket));
+      socket.once('secureConnect', () => this.#onConnect());
+      socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+      return socket;
+    }
+    if (options.upgrade) {
+      const socket = netConnect({ host, port });
+      socket.once('connect', () => this.#onConnect());
+      socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+      return socket;
+    }
+    const socket = netConnect({
+      host,
+      port,
+      onread: {
+        buffer: READ_BUFFER,
+        callback: (length: number) => {
+          this.#onBytes(READ_BUFFER.subarray(0, length));
+          return !this.#paused;
+        },
+      },
+    });
+    socket.once('connect', () => this.#onConnect());
+    return socket;
+  }
+
+  #onConnect(): void {
+    if (this.#phase !== 'connecting') return;
+    this.#phase = 'busy';
+    this.deadlineAt = NEVER;
+    if (this.#exchange?.sent) this.#awaitFirstByte(this.#exchange);
+  }
+
+  #requestSent(exchange: Exchange): void {
+    exchange.sent = true;
+    if (this.#phase === 'busy' && !this.#parser.begun) this.#awaitFirstByte(exchange);
+  }
+
+  #awaitFirstByte(exchange: Exchange): void {
+    this.deadlineAt = performance.now() + exchange.request.timeouts.firstByteTimeoutMs;
+  }
+
+  #touch(): void {
+    const exchange = this.#exchange;
+    if (exchange !== null && !this.#paused && this.#parser.begun) {
+      this.deadlineAt = performance.now() + exchange.request.timeouts.idleTimeoutMs;
+    }
+  }
+
+  #onBytes(bytes: Buffer): void {
+    if (this.#exchange === null) {
+      // Unasked-for bytes on an idle connection, or the rest of one that was given up.
+      this.destroy();
+      return;
+    }
+    try {
+      this.#parser.execute(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#fail(new UpstreamFailure('protocol', `${this.origin.key}: ${error.message}`, error));
+      return;
+    }
+    this.#touch();
+  }
+
+  #becomeIdle(): void {
+    this.#phase = 'idle';
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
+    const hintMs = this.#parser.keepAliveHintMs;
+    this.deadlineAt = performance.now() + (hintMs === null ? IDLE_MS : Math.min(IDLE_MS, hintMs - 1_000));
+    this.#owner.release(this);
+  }
+
+  #onEnd(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    try {
+      this.#parser.finish();
+    } catch (error) {
+      this.#fail(new UpstreamFailure('reset', `${this.origin.key}: ${String(error)}`, error));
+    }
+  }
+
+  #onError(error: Error & { code?: string }): void {
+    const reason = `${this.origin.key}: ${error.message}`;
+    if (this.#phase !== 'connecting') this.#fail(new UpstreamFailure('reset', reason, error));
+    else this.#fail(new UpstreamFailure(isTlsFault(error.code) ? 'tls' : 'connect', reason, error));
+  }
+
+  #onClose(): void {
+    if (this.#phase === 'idle') this.#owner.discard(this);
+    const connecting = this.#phase === 'connecting';
+    this.#fail(
+      new UpstreamFailure(connecting ? 'connect' : 'reset', `${this.origin.key}: connection closed`),
+    );
+    this.#phase = 'closed';
+    unwatch(this);
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    const stale = this.#reused && !this.#parser.begun && failure.kind === 'reset';
+    this.#socket.destroy();
+    exchange?.fail(failure, stale);
+  }
+}
+
+/** OpenSSL's and Node's own names for a certificate or handshake that failed. */
+function isTlsFault(code: string | undefined): boolean {
+  return code !== undefined && /CERT|TLS|SSL|SELF_SIGNED|VERIFY|EPROTO|ISSUER/.test(code);
+}
