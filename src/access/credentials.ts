@@ -10,14 +10,24 @@ export type Carrier =
   | { readonly kind: 'query' }
   | { readonly kind: 'subprotocol' };
 
-/** Headers that address a key to Sluice, in the order in which they are believed. */
-const KEY_HEADERS = ['x-litellm-api-key', 'authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const;
+/** Headers that address a key to Sluice; among several the lowest rank is believed first. */
+const KEY_HEADERS: Readonly<Record<string, number>> = {
+  __proto__: null as never,
+  'x-litellm-api-key': 1,
+  authorization: 2,
+  'x-api-key': 3,
+  'api-key': 4,
+  'x-goog-api-key': 5,
+};
+const ROUTE_HEADER_RANK = 0;
+const SUBPROTOCOL_RANK = 6;
+const QUERY_RANK = 7;
 
-/** Names that carry credentials whatever stands in them. */
-export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(KEY_HEADERS);
+const KEY_HEADER_LENGTHS: ReadonlySet<number> = new Set(Object.keys(KEY_HEADERS).map(({ length }) => length));
 
 /** How a browser sends a key with a websocket, which can't set headers (OpenAI Realtime). */
 export const SUBPROTOCOL_PREFIX = 'openai-insecure-api-key.';
+const SUBPROTOCOL_HEADER = 'sec-websocket-protocol';
 
 /**
  * Every credential in a request, the most specific carrier first: the route's own header, then the usual ones,
@@ -29,31 +39,43 @@ export function findCredentials(
   query: string,
   keyHeader: string | null,
 ): readonly Credential[] {
-  const found: { rank: number; credential: Credential }[] = [];
+  const found: Ranked[] = [];
   for (let i = 0; i < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
-    const value = headers[i + 1] as string;
-    if (name === keyHeader) {
-      found.push({ rank: -1, credential: headerCredential(name, value) });
-    } else if (CREDENTIAL_HEADERS.has(name)) {
-      const rank = (KEY_HEADERS as readonly string[]).indexOf(name);
-      found.push({ rank, credential: headerCredential(name, value) });
-    } else if (name === 'sec-websocket-protocol') {
-      const item = value.split(',').find((part) => part.trim().startsWith(SUBPROTOCOL_PREFIX));
-      if (item !== undefined) {
-        const key = item.trim().slice(SUBPROTOCOL_PREFIX.length);
-        found.push({ rank: KEY_HEADERS.length, credential: { carrier: { kind: 'subprotocol' }, key } });
-      }
+    const raw = headers[i] as string;
+    const { length } = raw;
+    if (length === keyHeader?.length && raw.toLowerCase() === keyHeader) {
+      found.push({
+        rank: ROUTE_HEADER_RANK,
+        credential: headerCredential(keyHeader, headers[i + 1] as string),
+      });
+    } else if (KEY_HEADER_LENGTHS.has(length)) {
+      const name = raw.toLowerCase();
+      const rank = KEY_HEADERS[name];
+      if (rank !== undefined)
+        found.push({ rank, credential: headerCredential(name, headers[i + 1] as string) });
+    } else if (length === SUBPROTOCOL_HEADER.length && raw.toLowerCase() === SUBPROTOCOL_HEADER) {
+      const key = subprotocolKey(headers[i + 1] as string);
+      if (key !== null)
+        found.push({ rank: SUBPROTOCOL_RANK, credential: { carrier: { kind: 'subprotocol' }, key } });
     }
   }
-  if (query !== '' && query.includes('key=')) {
+  if (query.includes('key=')) {
     const key = new URLSearchParams(query).get('key');
-    if (key?.startsWith('sk-')) {
-      found.push({ rank: KEY_HEADERS.length + 1, credential: { carrier: { kind: 'query' }, key } });
-    }
+    if (key?.startsWith('sk-'))
+      found.push({ rank: QUERY_RANK, credential: { carrier: { kind: 'query' }, key } });
   }
   if (found.length > 1) found.sort((a, b) => a.rank - b.rank);
   return found.map(({ credential }) => credential);
+}
+
+interface Ranked {
+  readonly rank: number;
+  readonly credential: Credential;
+}
+
+function subprotocolKey(value: string): string | null {
+  const item = value.split(',').find((part) => part.trim().startsWith(SUBPROTOCOL_PREFIX));
+  return item === undefined ? null : item.trim().slice(SUBPROTOCOL_PREFIX.length);
 }
 
 function headerCredential(name: string, value: string): Credential {

@@ -25,7 +25,7 @@ export function parseRequestPath(target: string): RequestPath {
  * @throws SluiceError `forbidden_path`
  */
 export function refuseDotSegments(path: string): void {
-  if (!path.includes('.') && !/%2e/i.test(path)) return;
+  if (!path.includes('.') && !path.includes('%')) return;
   const decoded = path.replace(/%2e/gi, '.').replace(/%2f|%5c|\\/gi, '/');
   for (const segment of decoded.split('/')) {
     if (segment === '.' || segment === '..') {

@@ -1,6 +1,6 @@
 import type { Admission } from '../access/admit.ts';
-import { CREDENTIAL_HEADERS, SUBPROTOCOL_PREFIX } from '../access/credentials.ts';
-import { isHopByHop, nominatedHeaders } from './hop-by-hop.ts';
+import { SUBPROTOCOL_PREFIX } from '../access/credentials.ts';
+import { headerName, nominatedHeaders } from './header-kinds.ts';
 
 export interface UpstreamHeadersOptions {
   /** The client's raw name-value pairs. */
@@ -29,25 +29,6 @@ export type Framing =
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' };
 
-const ENTITY_HEADERS: ReadonlySet<string> = new Set([
-  'content-type',
-  'content-encoding',
-  'accept',
-  'accept-encoding',
-]);
-
-/** What `x-pass-…` must not become (PASSTHROUGH §2); hop-by-hop names come on top. */
-const NOT_PASSABLE: ReadonlySet<string> = new Set([
-  'authorization',
-  'api-key',
-  'x-api-key',
-  'x-goog-api-key',
-  'x-litellm-api-key',
-  'host',
-  'content-length',
-  'cookie',
-]);
-
 const PASS_PREFIX = 'x-pass-';
 
 /**
@@ -57,31 +38,34 @@ const PASS_PREFIX = 'x-pass-';
 export function upstreamHeaders(options: UpstreamHeadersOptions): string[] {
   const { client, inject, framing } = options;
   const nominated = nominatedHeaders(client);
-  const injected = lowerNames(inject);
   const out: string[] = [];
   let hostDone = false;
   let framed = framing.kind === 'none';
   for (let i = 0; i < client.length; i += 2) {
     const name = client[i] as string;
     const value = client[i + 1] as string;
-    const lower = name.toLowerCase();
-    if (lower === 'host') {
-      if (!hostDone) out.push(name, options.host);
-      hostDone = true;
-    } else if (lower === 'content-length' || lower === 'transfer-encoding') {
-      if (framed) continue;
-      framed = true;
-      pushFraming(
-        out,
-        framing,
-        lower === (framing.kind === 'length' ? 'content-length' : 'transfer-encoding') ? name : null,
-      );
-    } else if (injected.includes(lower)) {
-      // The configured one wins.
-    } else if (isHopByHop(lower) || nominated.has(lower)) {
-      if (lower === 'te' && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)) out.push(name, 'trailers');
-    } else {
-      pushClientHeader(out, name, lower, value, options);
+    const { lower, kind } = headerName(name);
+    switch (kind) {
+      case 'host':
+        if (!hostDone) out.push(name, options.host);
+        hostDone = true;
+        break;
+      case 'content_length':
+      case 'transfer_encoding':
+        if (!framed) pushFraming(out, framing, kind === FRAMED_BY[framing.kind] ? name : null);
+        framed = true;
+        break;
+      case 'te':
+        if (/(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)) out.push(name, 'trailers');
+        break;
+      case 'connection':
+      case 'hop_by_hop':
+      case 'ours':
+        break;
+      default:
+        if (nominated.size > 0 && nominated.has(lower)) break;
+        if (hasName(inject, lower)) break; // the configured one wins
+        pushClientHeader(out, name, value, options);
     }
   }
   if (!hostDone) out.unshift('Host', options.host);
@@ -91,52 +75,56 @@ export function upstreamHeaders(options: UpstreamHeadersOptions): string[] {
   return out;
 }
 
+const FRAMED_BY = { none: null, length: 'content_length', chunked: 'transfer_encoding' } as const;
+
 function pushFraming(out: string[], framing: Framing, name: string | null): void {
   if (framing.kind === 'length') out.push(name ?? 'Content-Length', String(framing.length));
   else if (framing.kind === 'chunked') out.push(name ?? 'Transfer-Encoding', 'chunked');
 }
 
-function pushClientHeader(
-  out: string[],
-  name: string,
-  lower: string,
-  value: string,
-  options: UpstreamHeadersOptions,
-): void {
+/** Pushes what may pass of a header that is the client's own. */
+function pushClientHeader(out: string[], name: string, value: string, options: UpstreamHeadersOptions): void {
   const { admission, policy } = options;
-  // `Expect` has been answered here; `x-sluice-model` was meant for us.
-  if (lower === 'expect' || lower === 'x-sluice-model') return;
-  if (lower === 'sec-websocket-protocol') {
-    const kept = withoutKeyProtocol(value);
-    if (kept !== '') out.push(name, kept);
-    return;
-  }
-  if (lower === options.keyHeader || lower === 'x-litellm-api-key') return;
-  if (CREDENTIAL_HEADERS.has(lower) && (policy === 'all' || isSpent(lower, admission))) return;
-  if (lower === 'cookie') {
-    const kept = admission.key === null ? value : withoutKeyCookie(value, admission.key);
-    if (kept !== '' && policy !== 'entity') out.push(name, kept);
-    return;
-  }
-  if (admission.key !== null && value.includes(admission.key)) return;
-  if (policy !== 'all' && lower.startsWith(PASS_PREFIX)) {
-    const passed = lower.slice(PASS_PREFIX.length);
-    if (passed !== '' && !NOT_PASSABLE.has(passed) && !isHopByHop(passed)) {
-      out.push(name.slice(PASS_PREFIX.length), value);
+  const { lower, kind } = headerName(name);
+  if (lower === options.keyHeader) return;
+  switch (kind) {
+    case 'credential':
+      if (policy === 'forward' && !isSpent(lower, admission)) out.push(name, value);
+      return;
+    case 'cookie': {
+      const kept = admission.key === null ? value : withoutKeyCookie(value, admission.key);
+      if (policy !== 'entity' && kept !== '') out.push(name, kept);
+      return;
+    }
+    case 'websocket_protocol': {
+      const kept = withoutKeyProtocol(value);
+      if (kept !== '') out.push(name, kept);
+      return;
     }
   }
-  if (policy !== 'entity' || ENTITY_HEADERS.has(lower) || lower.startsWith('sec-websocket-'))
-    out.push(name, value);
+  if (admission.key !== null && value.includes(admission.key)) return;
+  if (kind === 'passed' && policy !== 'all') {
+    const passed = name.slice(PASS_PREFIX.length);
+    if (passed !== '' && isPassable(passed)) out.push(passed, value);
+  }
+  if (policy !== 'entity' || kind === 'entity' || kind === 'websocket') out.push(name, value);
+}
+
+/** `x-pass-…` may become any header but one that frames the message or carries a credential (PASSTHROUGH §2). */
+function isPassable(name: string): boolean {
+  const { kind } = headerName(name);
+  return kind === 'plain' || kind === 'entity' || kind === 'passed' || kind === 'websocket';
+}
+
+function hasName(pairs: readonly string[], lower: string): boolean {
+  for (let i = 0; i < pairs.length; i += 2) {
+    if (headerName(pairs[i] as string).lower === lower) return true;
+  }
+  return false;
 }
 
 function isSpent(lower: string, admission: Admission): boolean {
   return admission.spent.some(({ carrier }) => carrier.kind === 'header' && carrier.name === lower);
-}
-
-function lowerNames(pairs: readonly string[]): string[] {
-  const names: string[] = [];
-  for (let i = 0; i < pairs.length; i += 2) names.push((pairs[i] as string).toLowerCase());
-  return names;
 }
 
 /** The offered subprotocols without the one that carries a key. */

@@ -1,7 +1,7 @@
-import { isHopByHop, nominatedHeaders } from './hop-by-hop.ts';
+import { headerName, isHopByHop, nominatedHeaders } from './header-kinds.ts';
 
-/** Names that only we may set on a response; an upstream's own would pass for ours. */
-const OURS: ReadonlySet<string> = new Set(['x-sluice-request-id']);
+/** Only we may set it on a response; an upstream's own would pass for ours. */
+const OURS = 'x-sluice-request-id';
 
 /** The upstream's response headers as the client gets them: raw, in order, duplicates kept, hop-by-hop removed. */
 export function downstreamHeaders(upstream: readonly string[], requestId: string): string[] {
@@ -9,11 +9,12 @@ export function downstreamHeaders(upstream: readonly string[], requestId: string
   const out: string[] = [];
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i] as string;
-    const lower = name.toLowerCase();
-    if (isHopByHop(lower) || nominated.has(lower) || OURS.has(lower)) continue;
+    if (isHopByHop(name)) continue;
+    const { lower } = headerName(name);
+    if (lower === OURS || (nominated.size > 0 && nominated.has(lower))) continue;
     out.push(name, upstream[i + 1] as string);
   }
-  out.push('x-sluice-request-id', requestId);
+  out.push(OURS, requestId);
   return out;
 }
 
@@ -23,8 +24,8 @@ export function passableTrailers(trailers: readonly string[]): readonly string[]
   const out: string[] = [];
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i] as string;
-    const lower = name.toLowerCase();
-    if (isHopByHop(lower) || lower === 'content-length' || lower === 'host') continue;
+    const { kind } = headerName(name);
+    if (isHopByHop(name) || kind === 'content_length' || kind === 'host') continue;
     out.push(name, trailers[i + 1] as string);
   }
   return out;

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { UpstreamHead } from '../upstream/client.ts';
-import { isHopByHop } from './hop-by-hop.ts';
+import { isHopByHop } from './header-kinds.ts';
 import { headerLines, headerValue, http2Headers, withoutPseudoHeaders } from './raw-headers.ts';
 
 /** The client's side of a websocket handshake: HTTP/1.1 Upgrade (RFC 6455), or CONNECT on HTTP/2 (RFC 8441). */
@@ -71,7 +71,7 @@ function acceptFor(key: string): string {
 function endToEnd(raw: readonly string[]): string[] {
   const out: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
-    if (!isHopByHop((raw[i] as string).toLowerCase())) out.push(raw[i] as string, raw[i + 1] as string);
+    if (!isHopByHop(raw[i] as string)) out.push(raw[i] as string, raw[i + 1] as string);
   }
   return out;
 }

@@ -30,12 +30,21 @@ const ADMIN_ENDPOINTS: ReadonlySet<string> = new Set([
 const CACHE_RESET = /^reset_[a-z_]*cache$/;
 const WEIGHT_FAMILY = /^(?:[a-z]+_)*weights?(?:_[a-z]+)*$/;
 
+/** Verdicts by endpoint as it was sent: clients use a handful of them. */
+const verdicts = new Map<string, boolean>();
+const VERDICTS_LIMIT = 1024;
+
 /**
  * Whether an endpoint of a vLLM server administers it. Reads the path as the most lenient server would, so that
  * `%73leep` and `//sleep/` are what they mean; goes by the last segment, so that a base path changes nothing.
  */
 export function isAdminEndpoint(endpoint: string): boolean {
+  const known = verdicts.get(endpoint);
+  if (known !== undefined) return known;
   const path = canonicalPath(endpoint);
   const last = path.slice(path.lastIndexOf('/') + 1);
-  return ADMIN_ENDPOINTS.has(last) || CACHE_RESET.test(last) || WEIGHT_FAMILY.test(last);
+  const verdict = ADMIN_ENDPOINTS.has(last) || CACHE_RESET.test(last) || WEIGHT_FAMILY.test(last);
+  if (verdicts.size >= VERDICTS_LIMIT) verdicts.clear();
+  verdicts.set(endpoint, verdict);
+  return verdict;
 }
