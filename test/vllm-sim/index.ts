@@ -28,13 +28,8 @@ import { type Script, SimServer } from './server.ts';
 import { settingsFrom, type VllmSimOptions } from './settings.ts';
 import { logStages, READY_LINES } from './stages.ts';
 
-export type { EngineLoad } from './engine/metrics.ts';
-export type { FaultRule } from './fault-book.ts';
 export { GARBAGE } from './http/faulty-reply.ts';
-export type { Outcome, RecordedRequest } from './http/record.ts';
-export type { RequestMatch, WaitOptions } from './http/request-log.ts';
-export type { Script } from './server.ts';
-export { DEFAULT_MODELS, type Loading, type VllmSimOptions } from './settings.ts';
+export { DEFAULT_MODELS, type VllmSimOptions } from './settings.ts';
 export { LANGUAGES } from './text/language.ts';
 
 /** A running simulator. All waits resolve at once when what they wait for has happened already. */

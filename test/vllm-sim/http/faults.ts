@@ -28,7 +28,7 @@ export interface Breakage {
   readonly point: BreakPoint;
 }
 
-export type BreakPoint =
+type BreakPoint =
   | { readonly at: 'head' }
   | { readonly at: 'body'; readonly bytes: number }
   | { readonly at: 'wire'; readonly bytes: number };

@@ -31,10 +31,6 @@ export function tokenize(text: string): Token[] {
   return tokens;
 }
 
-export function tokenIds(text: string): number[] {
-  return tokenize(text).flatMap((token) => token.ids);
-}
-
 /** Length in tokens; estimated beyond 64 KiB, where an exact count would cost more than the rest of the request. */
 export function countTokens(text: string): number {
   if (text.length > 0x1_0000) return Math.ceil(Buffer.byteLength(text) / 3);
