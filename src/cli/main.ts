@@ -70,12 +70,12 @@ function serveCommand(command: Command, action: (options: ServeOptions) => Promi
     .action((_: unknown, self: Command) => {
       const given = self.opts<Record<string, unknown>>();
       return action({
-        config: (given['config'] as string | undefined) ?? null,
-        port: given['port'] as number,
-        host: (given['host'] as string | undefined) ?? null,
-        detailedDebug: given['detailed_debug'] === true || given['detailedDebug'] === true,
-        insecureOpen: given['insecureOpen'] === true,
-        workers: given['workers'] as number,
+        config: (given.config as string | undefined) ?? null,
+        port: given.port as number,
+        host: (given.host as string | undefined) ?? null,
+        detailedDebug: given.detailed_debug === true || given.detailedDebug === true,
+        insecureOpen: given.insecureOpen === true,
+        workers: given.workers as number,
       });
     });
 }

@@ -43,7 +43,7 @@ export async function rawClient(port: number, host = '127.0.0.1'): Promise<RawCl
   const received = (): Buffer => Buffer.concat(chunks);
   return {
     socket,
-    send: (bytes) => void socket.write(bytes),
+    send: (bytes) => void socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes),
     received,
     until(mark) {
       return new Promise((resolve, reject) => {
