@@ -5,6 +5,10 @@ const LF = 0x0a;
 const MAX_LINE_BYTES = 16 * 1024;
 const MAX_TRAILER_BYTES = 64 * 1024;
 
+// `chunk-size [ chunk-ext ]`; what an extension says is ignored, but a control character in it is refused.
+const SIZE_LINE = /^[0-9a-fA-F]{1,13}[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+const SIZE_LINE_START = /^[0-9a-fA-F]{1,13}[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r?$/;
+
 type State = 'size' | 'data' | 'data_end' | 'trailer';
 
 /** Takes the chunked coding off a body (RFC 9112 §7.1), cut anywhere. */
@@ -55,7 +59,10 @@ export class ChunkedDecoder {
       if (this.#line.length + lineEnd - at > MAX_LINE_BYTES) throw new ProtocolError('chunk line too long');
       this.#line += bytes.toString('latin1', at, lineEnd);
       at = lineEnd;
-      if (lineFeed === -1) return -1;
+      if (lineFeed === -1) {
+        this.#refuseUnlikelyLine();
+        return -1;
+      }
       const line = this.#line;
       this.#line = '';
       if (line.charCodeAt(line.length - 2) !== CR)
@@ -85,6 +92,15 @@ export class ChunkedDecoder {
     }
   }
 
+  /** Refuses the beginning of what can't become a line now, not when a line feed or a timeout comes. */
+  #refuseUnlikelyLine(): void {
+    if (this.#state === 'size' && !SIZE_LINE_START.test(this.#line)) {
+      throw new ProtocolError('malformed chunk size');
+    }
+    if (this.#state === 'data_end' && this.#line !== '\r')
+      throw new ProtocolError('chunk longer than announced');
+  }
+
   #takeTrailer(line: string): void {
     this.#trailerBytes += line.length;
     const colon = line.indexOf(':');
@@ -96,10 +112,7 @@ export class ChunkedDecoder {
   }
 }
 
-/** `chunk-size [ chunk-ext ]`: hexadecimal digits, an extension behind `;` is ignored. */
 function parseSize(line: string): number {
-  const semicolon = line.indexOf(';');
-  const digits = (semicolon === -1 ? line : line.slice(0, semicolon)).trimEnd();
-  if (!/^[0-9a-fA-F]{1,13}$/.test(digits)) throw new ProtocolError('malformed chunk size');
-  return Number.parseInt(digits, 16);
+  if (!SIZE_LINE.test(line)) throw new ProtocolError('malformed chunk size');
+  return Number.parseInt(line, 16); // stops behind the digits
 }

@@ -24,6 +24,7 @@ export function parseHead(text: string): ParsedHead {
   let length: number | null = null;
   let chunked = false;
   let keepAlive = statusLine[1] === '1';
+  let closing = false;
   let keepAliveHintMs: number | null = null;
   while (lineEnd !== -1) {
     const start = lineEnd + 2;
@@ -41,7 +42,7 @@ export function parseHead(text: string): ParsedHead {
         switch (name.toLowerCase()) {
           case 'connection': {
             const tokens = value.toLowerCase();
-            if (hasToken(tokens, 'close')) keepAlive = false;
+            if (hasToken(tokens, 'close')) closing = true;
             else if (hasToken(tokens, 'keep-alive')) keepAlive = true;
             break;
           }
@@ -70,7 +71,7 @@ export function parseHead(text: string): ParsedHead {
   return {
     head: { status: Number(statusLine[2]), reason: statusLine[3] ?? '', headers, length },
     chunked,
-    keepAlive,
+    keepAlive: keepAlive && !closing,
     keepAliveHintMs,
   };
 }

@@ -17,6 +17,10 @@ type State = 'idle' | 'head' | 'length' | 'chunked' | 'until_close' | 'complete'
 const EMPTY = Buffer.alloc(0);
 const MAX_HEAD_BYTES = 256 * 1024;
 const NO_TRAILERS: readonly string[] = [];
+const HEAD_START = Buffer.from('HTTP/1.', 'latin1');
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
 
 /**
  * An incremental parser of HTTP/1.1 responses on one connection. Strict where leniency is how responses get
@@ -79,17 +83,15 @@ export class ResponseParser {
           const used = this.#chunked.execute(rest);
           if (used === -1) return;
           rest = rest.subarray(used);
-          this.#complete(this.#chunked.trailers);
-          break;
+          this.#complete(this.#chunked.trailers, rest);
+          return;
         }
         case 'until_close':
           this.#sink.onBody(rest);
           return;
         case 'idle':
         case 'complete':
-          // Bytes that nobody asked for: a response smuggled behind another. Never read them as the next one's.
-          this.#keepAlive = false;
-          return;
+          return; // bytes that nobody asked for
       }
     }
   }
@@ -99,7 +101,7 @@ export class ResponseParser {
    * @throws ProtocolError when a response is cut short by it.
    */
   finish(): void {
-    if (this.#state === 'until_close') this.#complete(NO_TRAILERS);
+    if (this.#state === 'until_close') this.#complete(NO_TRAILERS, EMPTY);
     else if (this.#state !== 'complete' && this.#state !== 'idle') {
       throw new ProtocolError(
         this.begun
@@ -111,17 +113,19 @@ export class ResponseParser {
 
   #takeHead(bytes: Buffer): Buffer {
     let source = bytes;
-    let searchFrom = 0;
-    if (this.#headLength > 0) {
-      // The end mark may lie across the border: look at the last three held bytes again, never at all of them.
-      searchFrom = Math.max(0, this.#headLength - 3);
+    const held = this.#headLength;
+    if (held > 0) {
       this.#hold(bytes);
       source = this.#head.subarray(0, this.#headLength);
     }
-    const end = source.indexOf('\r\n\r\n', searchFrom, 'latin1');
+    // The end mark may lie across the border: look at the last three held bytes again, never at all of them.
+    const end = source.indexOf('\r\n\r\n', Math.max(0, held - 3), 'latin1');
+    if ((end === -1 ? source.length : end) > MAX_HEAD_BYTES) {
+      throw new ProtocolError('response head over 256 KiB');
+    }
     if (end === -1) {
-      if (source === bytes) this.#hold(bytes);
-      if (this.#headLength > MAX_HEAD_BYTES) throw new ProtocolError('response head over 256 KiB');
+      refuseUnlikelyHead(source, held);
+      if (held === 0) this.#hold(bytes);
       return EMPTY;
     }
     const parsed = parseHead(source.toString('latin1', 0, end));
@@ -140,10 +144,11 @@ export class ResponseParser {
     this.#keepAlive = parsed.keepAlive;
     this.#keepAliveHintMs = parsed.keepAliveHintMs;
     if (this.#bodyless || head.status === 204 || head.status === 304) {
-      this.#state = 'complete';
+      // A 204 has no content (RFC 9110 §15.3.5), but where one is announced it may well follow.
+      if (head.status === 204 && (parsed.chunked || (head.length ?? 0) > 0)) this.#keepAlive = false;
       this.#sink.onHead(head, true);
-      this.#sink.onComplete(NO_TRAILERS);
-      return rest;
+      this.#complete(NO_TRAILERS, rest);
+      return EMPTY;
     }
     if (parsed.chunked) {
       this.#state = 'chunked';
@@ -155,8 +160,12 @@ export class ResponseParser {
       this.#state = 'until_close';
       this.#keepAlive = false;
     }
-    this.#sink.onHead(head, rest.length > 0 || head.length === 0);
-    if (head.length === 0 && !parsed.chunked) this.#complete(NO_TRAILERS);
+    if (head.length === 0) {
+      this.#sink.onHead(head, true);
+      this.#complete(NO_TRAILERS, rest);
+      return EMPTY;
+    }
+    this.#sink.onHead(head, parsed.chunked ? bringsChunkData(rest) : rest.length > 0);
     return rest;
   }
 
@@ -170,12 +179,17 @@ export class ResponseParser {
     const rest = bytes.subarray(body.length);
     this.#remaining = 0;
     this.#sink.onBody(body);
-    this.#complete(NO_TRAILERS);
-    return rest;
+    this.#complete(NO_TRAILERS, rest);
+    return EMPTY;
   }
 
-  #complete(trailers: readonly string[]): void {
+  /**
+   * `rest` came behind the response and nobody asked for it: a response smuggled behind another. It is dropped here,
+   * before the sink hears of the end, because by then the connection may carry the next exchange.
+   */
+  #complete(trailers: readonly string[], rest: Buffer): void {
     this.#state = 'complete';
+    if (rest.length > 0) this.#keepAlive = false;
     this.#sink.onComplete(trailers);
   }
 
@@ -188,5 +202,30 @@ export class ResponseParser {
     }
     bytes.copy(this.#head, this.#headLength);
     this.#headLength = needed;
+  }
+}
+
+/**
+ * Whether the bytes behind a head hold some of a chunked body's data, or an empty body's end: not every byte of the
+ * framing does. A size that begins with a zero may go unnoticed, at the cost of one write more.
+ */
+function bringsChunkData(bytes: Buffer): boolean {
+  const lineFeed = bytes.indexOf(LF);
+  if (lineFeed === -1 || lineFeed === bytes.length - 1) return false;
+  return bytes[0] !== ZERO || bytes.indexOf('\r\n\r\n', 0, 'latin1') === bytes.length - 4;
+}
+
+/**
+ * Refuses the beginning of what can't become a head, so that garbage and bare line feeds, which the end mark never
+ * follows, fail at once instead of by a timeout. Bytes before `from` have been looked at before.
+ * @throws ProtocolError
+ */
+function refuseUnlikelyHead(bytes: Buffer, from: number): void {
+  const length = Math.min(HEAD_START.length, bytes.length);
+  if (from < length && HEAD_START.compare(bytes, 0, length, 0, length) !== 0) {
+    throw new ProtocolError('not an HTTP/1 status line');
+  }
+  for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at - 1] !== CR) throw new ProtocolError('line feed without carriage return');
   }
 }
