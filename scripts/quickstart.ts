@@ -58,7 +58,10 @@ function welcome(config: string, url: string, simulatorUrl: string): string {
 Sluice ${VERSION} RUNNING on ${url}
 A simulated vLLM server answers at ${simulatorUrl}; the configuration is examples/quickstart.yaml:
 
-${config.trimEnd().replace(/^/gm, '    ')}
+${config
+  .replace(/^#.*\n/gm, '')
+  .trimEnd()
+  .replace(/^/gm, '    ')}
 
 Try it:
 

@@ -42,6 +42,14 @@ function timestamp(): string {
 const FLUSH_INTERVAL_MS = 250;
 const FLUSH_BYTES = 64 * 1024;
 
+/** A request's line as a person reads it; the other lines are their message. */
+function message(line: Record<string, unknown>, text: string): string {
+  if (text !== 'request') return text;
+  const how = line.outcome === 'complete' ? '' : ` ${line.outcome} (${line.why ?? line.cause ?? ''})`;
+  const target = line.target === null ? '' : ` ← ${line.target}`;
+  return `${line.method} ${line.path} ${line.status} in ${line.duration_ms} ms${target}${how}`;
+}
+
 export function createLog(options: LogOptions): Log {
   const { level, fd } = options;
   if (options.pretty) {
@@ -49,8 +57,8 @@ export function createLog(options: LogOptions): Log {
       destination: fd,
       sync: true,
       ignore: 'time',
-      messageFormat: '{msg}',
-      singleLine: true,
+      messageFormat: (line, messageKey) => message(line, String(line[messageKey])),
+      hideObject: level !== 'debug',
     });
     return { logger: pino({ ...OPTIONS, level }, stream as DestinationStream), flush: () => {} };
   }

@@ -2,6 +2,7 @@ import type { Admission, Door } from '../access/admit.ts';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { RequestPath } from '../base/request-path.ts';
+import type { DetailLog } from '../telemetry/detail-log.ts';
 import type { RequestLog } from '../telemetry/request-log.ts';
 import { isAdminEndpoint } from '../upstream/admin-endpoints.ts';
 import type { UpstreamClient } from '../upstream/client.ts';
@@ -17,6 +18,8 @@ export interface RelayContext {
   readonly client: UpstreamClient;
   readonly limits: Limits;
   readonly log: RequestLog;
+  /** Null but with `--detailed_debug`. */
+  readonly detail: DetailLog | null;
 }
 
 // The steps that every exchange takes on its way in, whatever its protocol.

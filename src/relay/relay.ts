@@ -188,6 +188,7 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
       framing: framingOf(upstreamBody, length),
       upgrade: false,
     });
+    this.#context.detail?.upstreamRequest(this.#id, { ...outbound, method, origin: outbound.origin.key });
     this.#phase = 'sending';
     this.#call = this.#context.client.dispatch(
       { ...outbound, method, body: upstreamBody, timeouts: lease.timeouts, upgrade: false },
@@ -207,6 +208,7 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
 
   onHead(head: UpstreamHead, more: boolean): void {
     this.#firstByteAt = performance.now();
+    this.#context.detail?.upstreamResponse(this.#id, head);
     this.#head = head;
     this.#headHeaders = downstreamHeaders(head.headers, this.#id);
     this.#status = head.status;

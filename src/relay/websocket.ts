@@ -75,6 +75,11 @@ class WebSocketExchange implements UpstreamHandler {
       framing: { kind: 'none' },
       upgrade: true,
     });
+    this.#context.detail?.upstreamRequest(this.#id, {
+      ...outbound,
+      method: 'GET',
+      origin: outbound.origin.key,
+    });
     this.#call = this.#context.client.dispatch(
       { ...outbound, method: 'GET', body: { kind: 'none' }, timeouts: lease.timeouts, upgrade: true },
       this,
@@ -82,6 +87,7 @@ class WebSocketExchange implements UpstreamHandler {
   }
 
   onUpgrade(head: UpstreamHead, upstream: Socket, rest: Buffer): void {
+    this.#context.detail?.upstreamResponse(this.#id, head);
     this.#call = null;
     this.#upstream = upstream;
     this.#status = 101;
@@ -113,6 +119,7 @@ class WebSocketExchange implements UpstreamHandler {
   // --- the upstream answered something else than 101: relayed as the answer it is
 
   onHead(head: UpstreamHead): void {
+    this.#context.detail?.upstreamResponse(this.#id, head);
     this.#firstByteAt = performance.now();
     this.#status = head.status;
     this.#client.decline(head.status, head.reason, downstreamHeaders(head.headers, this.#id));

@@ -1,14 +1,15 @@
 import { createDoor } from '../access/admit.ts';
 import type { Config } from '../base/config/config.ts';
 import type { RelayContext } from '../relay/enter.ts';
-import type { RequestLog } from '../telemetry/request-log.ts';
-import type { UpstreamClient } from '../upstream/client.ts';
 import { DestinationTable } from '../upstream/destination.ts';
 import { TargetPicker } from '../upstream/pick.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
 
-/** Builds all that depends on the configuration; connections outlive it, so the client comes from outside. */
-export function contextFrom(config: Config, client: UpstreamClient, log: RequestLog): RelayContext {
+/** What outlives a configuration: connections and logs. */
+export type Outlasting = Pick<RelayContext, 'client' | 'log' | 'detail'>;
+
+/** Builds all that depends on the configuration. */
+export function contextFrom(config: Config, { client, log, detail }: Outlasting): RelayContext {
   const providerPrefixes = new Map<string, string>();
   for (const { id, aliases } of PROVIDERS) {
     for (const prefix of [id, ...aliases]) providerPrefixes.set(prefix, id);
@@ -20,5 +21,6 @@ export function contextFrom(config: Config, client: UpstreamClient, log: Request
     client,
     limits: config.limits,
     log,
+    detail,
   };
 }

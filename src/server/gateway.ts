@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../base/config/config.ts';
+import { createDetailLog } from '../telemetry/detail-log.ts';
 import { createRequestLog } from '../telemetry/request-log.ts';
 import { Http1Client } from '../upstream/http1/http1-client.ts';
 import { contextFrom } from './context.ts';
@@ -40,12 +41,13 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, version } = options;
   const log = createRequestLog(logger);
+  const detail = createDetailLog(logger);
   let config = options.config;
   let client = new Http1Client({ verifyTls: config.verifyUpstreamTls });
   let state: GatewayState = stateFrom(config);
 
   function stateFrom(from: Config): GatewayState {
-    const context = contextFrom(from, client, log);
+    const context = contextFrom(from, { client, log, detail });
     return { context, draining: false, version, configuredAt: Math.floor(Date.now() / 1000) };
   }
 

@@ -1,0 +1,50 @@
+import type { Logger } from 'pino';
+
+/** What `--detailed_debug` shows of a request: heads as they go out and come in, credentials blotted out. */
+export interface DetailLog {
+  upstreamRequest(requestId: string, sent: SentHead): void;
+  upstreamResponse(requestId: string, received: ReceivedHead): void;
+}
+
+export interface SentHead {
+  readonly method: string;
+  /** `http://host:port`. */
+  readonly origin: string;
+  /** With its query, whose values are blotted out. */
+  readonly path: string;
+  /** Raw name-value pairs. */
+  readonly headers: readonly string[];
+}
+
+export interface ReceivedHead {
+  readonly status: number;
+  readonly reason: string;
+  /** Raw name-value pairs. */
+  readonly headers: readonly string[];
+}
+
+/** Null unless the logger shows debug lines, so that nobody else pays for it. */
+export function createDetailLog(logger: Logger): DetailLog | null {
+  if (!logger.isLevelEnabled('debug')) return null;
+  return {
+    upstreamRequest(request, { method, origin, path, headers }) {
+      const url = origin + path.replace(/=[^&]*/g, '=…');
+      logger.debug({ request, method, url, headers: readable(headers) }, 'to the upstream');
+    },
+    upstreamResponse(request, { status, reason, headers }) {
+      logger.debug({ request, status, reason, headers: readable(headers) }, 'from the upstream');
+    },
+  };
+}
+
+/** Anything that may be a credential; a header too many blotted out does no harm. */
+const SECRET = /auth|key|token|secret|cookie|password|session|signature/i;
+
+function readable(raw: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    lines.push(`${name}: ${SECRET.test(name) ? '…' : raw[i + 1]}`);
+  }
+  return lines;
+}
