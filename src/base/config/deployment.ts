@@ -60,6 +60,7 @@ export function ownerOf(params: YamlObject, reading: ModelReading): ModelProvide
   return providerOfModel({
     model,
     customProvider: resolved(params.custom_llm_provider, reading),
+    written: { model: String(params.model), customProvider: String(params.custom_llm_provider) },
     hasApiBase: isGiven(params.api_base) || isGiven(params.base_url),
     providers: reading.providers,
   });

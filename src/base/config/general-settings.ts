@@ -8,7 +8,7 @@ import { type Reading, section, type Values } from './section.ts';
 import { TIMEOUT_FIELDS } from './timeouts.ts';
 
 /** In this order; the names that the forks gave it. */
-export const MASTER_KEY_VARIABLES = [
+const MASTER_KEY_VARIABLES = [
   'SLUICE_MASTER_KEY',
   'LITELLM_MASTER_KEY',
   'REMODL_MASTER_KEY',

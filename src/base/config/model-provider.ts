@@ -1,4 +1,5 @@
 import type { Provider } from './config.ts';
+import { refersToEnvironment } from './interpolate.ts';
 import { nearest } from './nearest.ts';
 import { quote } from './section.ts';
 import { unrelayedProviderOf, unrelayedReason } from './unrelayed-providers.ts';
@@ -13,12 +14,14 @@ export interface ModelQuestion {
   /** `litellm_params.model`. */
   readonly model: string;
   readonly customProvider: string | null;
+  /** The same two as the file has them, for messages: a variable may hold what isn't to be shown. */
+  readonly written: { readonly model: string; readonly customProvider: string };
   readonly hasApiBase: boolean;
   readonly providers: readonly Provider[];
 }
 
 /** The provider with this id or alias. */
-export function providerNamed(name: string, providers: readonly Provider[]): Provider | null {
+function providerNamed(name: string, providers: readonly Provider[]): Provider | null {
   return providers.find((provider) => provider.id === name || provider.aliases.includes(name)) ?? null;
 }
 
@@ -61,7 +64,7 @@ function byCustomProvider(name: string, question: ModelQuestion): ModelProvider 
   return {
     kind: 'unknown',
     key: 'custom_llm_provider',
-    message: `${quote(name)} is no provider known here; ${near === null ? `known are ${idsOf(providers)}` : `did you mean ${near}?`}`,
+    message: `${quote(question.written.customProvider)} is no provider known here; ${near === null ? `known are ${idsOf(providers)}` : `did you mean ${near}?`}`,
   };
 }
 
@@ -79,9 +82,10 @@ function leftOut(name: string): ModelProvider {
 }
 
 function unknownModel(question: ModelQuestion): string {
-  const { model, providers } = question;
+  const { providers } = question;
+  const { model } = question.written;
   const slash = model.indexOf('/');
-  const prefix = slash > 0 ? model.slice(0, slash) : '';
+  const prefix = slash > 0 && !refersToEnvironment(model) ? model.slice(0, slash) : '';
   const near = prefix === '' ? null : nearest(prefix, namesOf(providers));
   if (near !== null) {
     return `${quote(prefix)} is no provider known here; did you mean ${near}${model.slice(slash)}, or hosted_vllm/${model}?`;

@@ -50,7 +50,7 @@ export const ENDPOINT = section({
 
 type EndpointValues = Values<typeof ENDPOINT.used>;
 
-export const ENDPOINTS_PATH: Path = ['general_settings', 'pass_through_endpoints'];
+const ENDPOINTS_PATH: Path = ['general_settings', 'pass_through_endpoints'];
 
 /** A route, and where its entry stands. */
 export interface PlacedRoute {

@@ -120,7 +120,7 @@ function byPlace(a: Fault, b: Fault): number {
  * `model_list[0].litellm_params.model`. The routes are known by the name of their list alone, without the
  * `general_settings` in front.
  */
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   const shown = path[0] === 'general_settings' && path[1] === 'pass_through_endpoints' ? path.slice(1) : path;
   let text = '';
   for (const step of shown) {

@@ -4,7 +4,7 @@ import { seconds } from './fields.ts';
 /** Any of the three may be left out where a default follows. */
 export type PartialTimeouts = { readonly [Name in keyof Timeouts]?: number | undefined };
 
-export const DEFAULT_TIMEOUTS: Timeouts = Object.freeze({
+const DEFAULT_TIMEOUTS: Timeouts = Object.freeze({
   connectTimeoutMs: 5_000,
   firstByteTimeoutMs: 600_000,
   idleTimeoutMs: 600_000,

@@ -61,9 +61,8 @@ function certificateFrom(pem: Buffer, reading: Reading): X509Certificate | null 
 function privateKeyFrom(pem: Buffer, reading: Reading): KeyObject | null {
   try {
     return createPrivateKey(pem);
-  } catch (thrown) {
-    const encrypted = (thrown as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE';
-    const problem = encrypted
+  } catch {
+    const problem = pem.includes('ENCRYPTED')
       ? 'the private key wants a passphrase; store it without'
       : 'the file holds no private key in PEM form';
     reading.report.fault([...TLS_PATH, 'key'], problem);

@@ -29,7 +29,7 @@ export interface YamlTree extends Places {
   readonly faults: readonly TreeFault[];
 }
 
-export interface TreeFault {
+interface TreeFault {
   readonly place: Place;
   /** Empty where the syntax is broken: there are no paths then. */
   readonly message: string;

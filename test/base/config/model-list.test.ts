@@ -57,8 +57,14 @@ describe('who serves a model', () => {
   });
 
   test.each([
-    ['opnai/gpt-4o', `${AT}.model: "opnai" is no provider known here; did you mean openai/gpt-4o, or hosted_vllm/opnai/gpt-4o?`],
-    ['OpenAI/gpt-4o', `${AT}.model: "OpenAI" is no provider known here; did you mean openai/gpt-4o, or hosted_vllm/OpenAI/gpt-4o?`],
+    [
+      'opnai/gpt-4o',
+      `${AT}.model: "opnai" is no provider known here; did you mean openai/gpt-4o, or hosted_vllm/opnai/gpt-4o?`,
+    ],
+    [
+      'OpenAI/gpt-4o',
+      `${AT}.model: "OpenAI" is no provider known here; did you mean openai/gpt-4o, or hosted_vllm/OpenAI/gpt-4o?`,
+    ],
     ['openai/', `${AT}.model: names no model behind "openai/"`],
     ['12', `${AT}.model: must be a text (a number wants quotes), not 12`],
     ['""', `${AT}.model: must not be empty`],
