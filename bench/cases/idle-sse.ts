@@ -7,6 +7,7 @@ export const idleSse: Case = {
   summary: '4,000 server-sent event streams (quick: 1,000), each with its head and one chunk, then idle',
   metrics: [
     { key: 'rssKiBPerStream', label: 'RSS KiB/stream', better: 'lower', digits: 1 },
+    { key: 'rssKiBPerFurtherStream', label: 'RSS KiB/stream, second half', better: 'lower', digits: 1 },
     { key: 'rssMiBBefore', label: 'RSS MiB before', better: 'lower', digits: 1 },
     { key: 'rssMiBWithStreams', label: 'RSS MiB with streams', better: 'lower', digits: 1 },
   ],
@@ -19,11 +20,14 @@ export const idleSse: Case = {
     await warmUp(setting);
     const beforeKiB = await settledRssKiB(subject.rootPid);
     try {
-      await laboratory.run('holdStreams', { port, count });
+      await laboratory.run('holdStreams', { port, count: count / 2 });
+      const withHalfKiB = await settledRssKiB(subject.rootPid);
+      await laboratory.run('holdStreams', { port, count: count / 2 });
       const withStreamsKiB = await settledRssKiB(subject.rootPid);
       return {
         streams: count,
         rssKiBPerStream: (withStreamsKiB - beforeKiB) / count,
+        rssKiBPerFurtherStream: (withStreamsKiB - withHalfKiB) / (count / 2),
         rssMiBBefore: beforeKiB / 1024,
         rssMiBWithStreams: withStreamsKiB / 1024,
       };
@@ -33,10 +37,11 @@ export const idleSse: Case = {
   },
 };
 
-/** Code loaded and compiled, pools filled: what comes after belongs to the streams. */
-async function warmUp({ laboratory, port, subject }: Setting): Promise<void> {
-  const job = { port, subject, request: 'chat', connections: 16, warmUpMs: 0, measureMs: 500 } as const;
-  await laboratory.run('closedLoop', job);
+/**
+ * Loads the code, and no more: a heap that many requests have grown would have room for thousands of streams, and
+ * they would look as if they cost nothing. The second half of the streams shows what one costs when that is used up.
+ */
+async function warmUp({ laboratory, port }: Setting): Promise<void> {
   await laboratory.run('holdStreams', { port, count: 100 });
   await laboratory.run('releaseStreams', null);
 }
