@@ -88,32 +88,42 @@ function pushClientHeader(out: string[], name: string, value: string, options: U
   const { lower, kind } = headerName(name);
   if (lower === options.keyHeader) return;
   switch (kind) {
-    case 'credential':
-      if (policy === 'forward' && !isSpent(lower, admission)) out.push(name, value);
-      return;
     case 'cookie': {
       const kept = admission.key === null ? value : withoutKeyCookie(value, admission.key);
       if (policy !== 'entity' && kept !== '') out.push(name, kept);
       return;
     }
     case 'websocket_protocol': {
-      const kept = withoutKeyProtocol(value);
-      if (kept !== '') out.push(name, kept);
+      const kept = withoutKeyProtocol(value, options);
+      if (kept !== '' && (policy !== 'entity' || options.upgrade)) out.push(name, kept);
       return;
     }
   }
   if (admission.key !== null && value.includes(admission.key)) return;
-  if (kind === 'passed' && policy !== 'all') {
-    const passed = name.slice(PASS_PREFIX.length);
-    if (passed !== '' && isPassable(passed)) out.push(passed, value);
+  switch (kind) {
+    case 'credential':
+      if (policy === 'forward' && !isSpent(lower, admission)) out.push(name, value);
+      return;
+    case 'passed': {
+      const passed = name.slice(PASS_PREFIX.length);
+      if (policy !== 'all' && isPassable(passed, options.inject)) out.push(passed, value);
+      break;
+    }
   }
-  if (policy !== 'entity' || kind === 'entity' || kind === 'websocket') out.push(name, value);
+  const always = kind === 'entity' || (kind === 'websocket' && options.upgrade);
+  if (always || policy !== 'entity') out.push(name, value);
 }
 
-/** `x-pass-…` may become any header but one that frames the message or carries a credential (PASSTHROUGH §2). */
-function isPassable(name: string): boolean {
-  const { kind } = headerName(name);
-  return kind === 'plain' || kind === 'entity' || kind === 'passed' || kind === 'websocket';
+/**
+ * `x-pass-…` may become any header but one that frames the message, carries a credential (PASSTHROUGH §2) or is
+ * configured.
+ */
+function isPassable(name: string, inject: readonly string[]): boolean {
+  if (name === '') return false;
+  const { lower, kind } = headerName(name);
+  const harmless =
+    kind === 'plain' || kind === 'entity' || kind === 'cookie' || kind === 'passed' || kind === 'websocket';
+  return harmless && !hasName(inject, lower);
 }
 
 function hasName(pairs: readonly string[], lower: string): boolean {
@@ -127,14 +137,16 @@ function isSpent(lower: string, admission: Admission): boolean {
   return admission.spent.some(({ carrier }) => carrier.kind === 'header' && carrier.name === lower);
 }
 
-/** The offered subprotocols without the one that carries a key. */
-function withoutKeyProtocol(value: string): string {
-  if (!value.includes(SUBPROTOCOL_PREFIX)) return value;
-  return value
-    .split(',')
-    .filter((item) => !item.trim().startsWith(SUBPROTOCOL_PREFIX))
-    .join(',')
-    .trim();
+/** The offered subprotocols without those that carry a key; one that isn't ours may be meant for the target. */
+function withoutKeyProtocol(value: string, { admission, policy }: UpstreamHeadersOptions): string {
+  const { key } = admission;
+  const addressed =
+    policy !== 'forward' || admission.spent.some(({ carrier }) => carrier.kind === 'subprotocol');
+  const isKey = (item: string): boolean =>
+    (addressed && item.trim().startsWith(SUBPROTOCOL_PREFIX)) || (key !== null && item.includes(key));
+  const items = value.split(',');
+  const kept = items.filter((item) => !isKey(item));
+  return kept.length === items.length ? value : kept.join(',').trim();
 }
 
 /** A cookie header without the pairs that hold the caller's key; `` when nothing is left. */
