@@ -6,6 +6,7 @@
  */
 import { JsonModelScanner } from '../../src/relay/json-model-scanner.ts';
 import type { ModelScanner } from '../../src/relay/model-scanner.ts';
+import { MultipartModelScanner } from '../../src/relay/multipart-model-scanner.ts';
 
 const ROUNDS = 20;
 const ROUND_MS = 30;
@@ -17,7 +18,10 @@ interface Case {
   readonly create: () => ModelScanner;
 }
 
+const BOUNDARY = '------------------------d74496d66958873e';
+
 const createJson = () => new JsonModelScanner();
+const createForm = () => new MultipartModelScanner(BOUNDARY);
 const chat = Buffer.from(JSON.stringify(chatBody()));
 const images = Buffer.from(JSON.stringify(imageBody(10e6)));
 const tokens = Buffer.from(JSON.stringify(tokenBody(1e6)));
@@ -32,6 +36,8 @@ const CASES: readonly Case[] = [
   { name: 'images 10 MB, whole', chunks: [images], create: createJson },
   { name: 'images 10 MB, 64 KB chunks', chunks: cut(images), create: createJson },
   { name: 'short strings and numbers 1 MB', chunks: [tokens], create: createJson },
+  { name: 'form 1 KB', chunks: [audioForm(512)], create: createForm },
+  { name: 'form 10 MB, 64 KB chunks', chunks: cut(audioForm(10e6)), create: createForm },
   {
     name: 'escaped quotes 1 MB',
     chunks: [Buffer.from(JSON.stringify(escapedBody(1e6)))],
@@ -54,7 +60,8 @@ for (const { name, chunks, create } of CASES) {
     for (const chunk of chunks) chunk.indexOf(0);
   });
   const whole = Buffer.concat(chunks);
-  const parseNs = fastestNs(() => JSON.parse(whole.toString()));
+  const isJson = create === createJson;
+  const parseNs = isJson ? fastestNs(() => JSON.parse(whole.toString())) : Number.NaN;
   console.log(
     name.padEnd(32),
     String(bytes).padStart(9),
@@ -138,6 +145,21 @@ function tokenBody(bytes: number): object {
 
 function escapedBody(bytes: number): object {
   return modelBehind({ arguments: JSON.stringify(Array.from({ length: bytes / 16 }, () => 'a "b" c')) });
+}
+
+function audioForm(bytes: number): Buffer {
+  const field = (name: string, more: string) =>
+    Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n`);
+  const samples = Buffer.from(Array.from({ length: bytes }, (_, at) => (at * 2654435761) >>> 24));
+  return Buffer.concat([
+    field('file', '; filename="speech.wav"\r\nContent-Type: audio/wav'),
+    samples,
+    Buffer.from('\r\n'),
+    field('model', ''),
+    Buffer.from('whisper-large-v3\r\n'),
+    field('language', ''),
+    Buffer.from(`en\r\n--${BOUNDARY}--\r\n`),
+  ]);
 }
 
 function modelBehind(body: object): object {

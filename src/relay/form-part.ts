@@ -4,7 +4,7 @@ import { parseHeaderParameters } from './header-parameters.ts';
  * What a part of a multipart form is to the model scanner: the model's field; something that one upstream's parser
  * takes for it and another's doesn't; anything else.
  */
-export type FormPart = 'model' | 'doubtful' | 'other';
+type FormPart = 'model' | 'doubtful' | 'other';
 
 const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/;
 const FORM_DATA = /^form-data(?=[ \t]*(?:;|$))/i;
@@ -16,9 +16,9 @@ const HINT = /\bname\s*(?:\*|=[\s"']*model)/i;
  * Judges a part by its header block, without the blank line at its end.
  *
  * `model` only by the letter of RFC 7578 §4.2: one Content-Disposition `form-data` with one `name`, not a file.
- * `doubtful` is what else may come out as `model` somewhere: Starlette and Go decode `name*=utf-8''model`, Go takes
- * an empty `filename` for none, ASP.NET ignores case, two headers or two names win here by being first and there by
- * being last, and what isn't a header at all is repaired by each in its own way.
+ * `doubtful` is what else may come out as `model` somewhere: Go and older versions of Starlette's parser decode
+ * `name*=utf-8''model`, Go takes an empty `filename` for none, ASP.NET ignores case, of two headers or two names here
+ * the first wins and there the last, and what isn't a header at all is repaired by each in its own way.
  */
 export function judgePart(headers: string): FormPart {
   const doubt = HINT.test(headers.replaceAll('\\', '')) ? 'doubtful' : 'other';

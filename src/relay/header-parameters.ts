@@ -1,5 +1,5 @@
 /** One `name=value` behind a header's value. */
-export interface HeaderParameter {
+interface HeaderParameter {
   /** Lower case. */
   readonly name: string;
   /** Quotes and escaping backslashes removed. */

@@ -3,8 +3,10 @@ import {
   ASCII_CASE,
   BACKSLASH,
   closingQuote,
+  escapeAfter,
   hexDigit,
   isWhitespace,
+  LAST_DIGIT,
   NEAR_BYTES,
   plainEnd,
   QUOTE,
@@ -16,6 +18,7 @@ import type { ModelScanner, ModelSpan } from './model-scanner.ts';
 /** A model's name as written, escapes included, may have this many bytes; a longer one is not found. */
 const MAX_NAME_BYTES = 16 * 1024;
 
+const LF = 0x0a;
 const BRACE = 0x7b;
 const COLON = 0x3a;
 const LOWER_M = 0x6d;
@@ -53,7 +56,7 @@ const DONE = 8;
  *
  * Strict to find, lenient to refuse. A model is found only while the bytes can still be JSON. Once one was seen,
  * whatever another parser might take for a second one is refused: the key in another case (Go and .NET match
- * `Model`), a key behind a missing comma, and, behind the object's end or the first byte that isn't JSON, the bare
+ * `Model`) or in JSON5's escapes, a key behind a missing comma, and, behind the object's end or the first byte that isn't JSON, the bare
  * word (`LooseModelSearch`). Brackets are counted, not matched: no known parser accepts `{"a":[}`.
  */
 export class JsonModelScanner implements ModelScanner {
@@ -66,13 +69,13 @@ export class JsonModelScanner implements ModelScanner {
   #depth = 0;
   /** The last byte of structure before this chunk: a string behind a colon is a value, any other at depth 1 a key. */
   #lastToken = 0;
-  /** A key that is exactly `model` was seen; one that differs in case. */
+  /** A key that is `model` was seen; one that only a lenient parser takes for it. */
   #seen = false;
   #lookalike = false;
-  /** Letters of the current key that agree with `model`, and whether one of them was a capital. */
+  /** Letters of the current key that agree with `model`, and whether only a lenient parser reads them so. */
   #matched = 0;
-  #capital = false;
-  /** In strings: bytes of the next chunk that belong to an escape. In keys: 1 behind a backslash, 2 to 5 in \uXXXX. */
+  #isLoose = false;
+  /** In strings: bytes of the next chunk that belong to an escape. In keys: see `escapeAfter`. */
   #escape = 0;
   #codeUnit = 0;
   #nameStart = 0;
@@ -152,7 +155,7 @@ export class JsonModelScanner implements ModelScanner {
         if (depth === 1 && mayBeModel(chunk, at) && this.#tokenBefore(chunk, at - 1) !== COLON) {
           this.#state = IN_KEY;
           this.#matched = 0;
-          this.#capital = false;
+          this.#isLoose = false;
           break;
         }
         // Short strings are skipped here: the call would cost as much as they do.
@@ -217,14 +220,17 @@ export class JsonModelScanner implements ModelScanner {
         if (byte === BACKSLASH) this.#escape = 1;
         else if (!this.#matches(byte)) return this.#abandonKey(at + 1);
       } else if (this.#escape === 1) {
-        if (byte !== LOWER_U) return this.#abandonKey(at + 1);
-        this.#escape = 2;
         this.#codeUnit = 0;
+        this.#escape = escapeAfter(byte);
+        if (byte === LOWER_U) continue;
+        // JSON has none of these, but JSON5 reads \x6d, \m and a backslash at the line's end.
+        this.#isLoose = true;
+        if (this.#escape === 0 && byte !== LF && !this.#matches(byte)) return this.#abandonKey(at + 1);
       } else {
         const digit = hexDigit(byte);
         if (digit < 0) return this.#abandonKey(at);
         this.#codeUnit = this.#codeUnit * 16 + digit;
-        if (++this.#escape === 6) {
+        if (++this.#escape > LAST_DIGIT) {
           if (!this.#matches(this.#codeUnit)) return this.#abandonKey(at + 1);
           this.#escape = 0;
         }
@@ -236,7 +242,7 @@ export class JsonModelScanner implements ModelScanner {
   #matches(codeUnit: number): boolean {
     const letter = MODEL[this.#matched];
     if ((codeUnit | ASCII_CASE) !== letter) return false;
-    if (codeUnit !== letter) this.#capital = true;
+    if (codeUnit !== letter) this.#isLoose = true;
     this.#matched++;
     return true;
   }
@@ -250,7 +256,7 @@ export class JsonModelScanner implements ModelScanner {
   #endKey(next: number): number {
     this.#endString(next);
     if (this.#matched < MODEL.length) return next;
-    if (this.#seen || (this.#lookalike && !this.#capital)) {
+    if (this.#seen || (this.#lookalike && !this.#isLoose)) {
       throw new SluiceError(
         'duplicate_model',
         'The body has more than one top-level "model"; send exactly one.',
@@ -259,7 +265,7 @@ export class JsonModelScanner implements ModelScanner {
         },
       );
     }
-    if (this.#capital) {
+    if (this.#isLoose) {
       this.#lookalike = true;
     } else {
       this.#seen = true;

@@ -8,6 +8,8 @@ export const ASCII_CASE = 0x20;
 
 /** `indexOf` costs as much as looking at about this many bytes one by one, so only what is longer gets it. */
 export const NEAR_BYTES = 16;
+/** The same behind an escaped quote: where one is, more will be (quoted speech, JSON in JSON). */
+const NEAR_ESCAPED_BYTES = 48;
 
 /**
  * Index of the quote that closes the string around `from`, which must not itself be escaped. When it isn't in this
@@ -26,9 +28,8 @@ export function closingQuote(chunk: Buffer, from: number): number {
     const escaped = backslashes & 1;
     if (quote < 0) return length + escaped;
     if (escaped === 0) return quote;
-    // Where one quote is escaped more will be: quoted code, JSON in JSON. An indexOf for each would be slow.
     at = quote + 1;
-    for (const near = Math.min(at + NEAR_BYTES, length); at < near; at++) {
+    for (const near = Math.min(at + NEAR_ESCAPED_BYTES, length); at < near; at++) {
       const byte = chunk[at] as number;
       if (byte === QUOTE) return at;
       if (byte === BACKSLASH) at++;
@@ -66,4 +67,17 @@ export function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | ASCII_CASE;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
+/** The last of the four digits of \uXXXX, as `escapeAfter` counts them. */
+export const LAST_DIGIT = 5;
+
+/**
+ * Where an escape stands when `byte` follows its backslash: 0 at its end, 1 still behind the backslash (JSON5: CR LF
+ * is one line end), 2 to 5 at a hexadecimal digit: all four of \uXXXX, the last two of JSON5's \xXX.
+ */
+export function escapeAfter(byte: number): number {
+  if (byte === 0x75) return LAST_DIGIT - 3;
+  if (byte === 0x78) return LAST_DIGIT - 1;
+  return byte === 0x0d ? 1 : 0;
 }

@@ -1,9 +1,7 @@
 import { SluiceError } from '../base/errors.ts';
-import { ASCII_CASE, BACKSLASH, hexDigit } from './json-text.ts';
+import { ASCII_CASE, BACKSLASH, escapeAfter, hexDigit, LAST_DIGIT } from './json-text.ts';
 
 const LINE_FEED = 0x0a;
-const LOWER_U = 0x75;
-const LOWER_X = 0x78;
 const MODEL = Buffer.from('model');
 
 /**
@@ -14,7 +12,7 @@ const MODEL = Buffer.from('model');
  */
 export class LooseModelSearch {
   #matched = 0;
-  /** 1 behind a backslash; then 2 to 5 are the four digits of \uXXXX, 4 and 5 the two of \xXX. */
+  /** 0 outside escapes, 1 behind a backslash; then see `escapeAfter`. */
   #escape = 0;
   #codeUnit = 0;
 
@@ -24,7 +22,7 @@ export class LooseModelSearch {
       const byte = chunk[at] as number;
       if (this.#escape === 1) {
         this.#codeUnit = 0;
-        this.#escape = byte === LOWER_U ? 2 : byte === LOWER_X ? 4 : 0;
+        this.#escape = escapeAfter(byte);
         if (this.#escape === 0 && byte !== LINE_FEED) this.#advance(byte);
         continue;
       }
@@ -32,7 +30,7 @@ export class LooseModelSearch {
         const digit = hexDigit(byte);
         if (digit >= 0) {
           this.#codeUnit = this.#codeUnit * 16 + digit;
-          if (++this.#escape < 6) continue;
+          if (++this.#escape <= LAST_DIGIT) continue;
           this.#escape = 0;
           this.#advance(this.#codeUnit);
           continue;

@@ -138,7 +138,7 @@ export class MultipartModelScanner implements ModelScanner {
 
   #notDelimiter(next: number): number {
     if (this.#isPreamble) return this.#giveUp(next);
-    this.#resumeContent(-1);
+    this.#resumeContent();
     return next;
   }
 
@@ -148,10 +148,17 @@ export class MultipartModelScanner implements ModelScanner {
     return next;
   }
 
-  #resumeContent(matched: number): void {
+  #resumeContent(): void {
     this.#state = IN_CONTENT;
-    this.#matched = matched;
+    this.#matched = -1;
     this.#previous = 0;
+  }
+
+  /** Some parsers let a delimiter stand directly behind a header block. */
+  #resumeAtLine(): void {
+    this.#resumeContent();
+    this.#matched = 0;
+    this.#isStrictLine = false;
   }
 
   #beginPart(chunk: Buffer, next: number, isStrictEnd: boolean): void {
@@ -165,7 +172,7 @@ export class MultipartModelScanner implements ModelScanner {
 
   #endForm(chunk: Buffer, next: number): void {
     this.#endValue(chunk, next, this.#isStrictLine);
-    if (this.#seen) this.#resumeContent(-1);
+    if (this.#seen) this.#resumeContent();
     else this.#giveUp(next);
   }
 
@@ -179,30 +186,26 @@ export class MultipartModelScanner implements ModelScanner {
   }
 
   /**
-   * Looks for CRLF CRLF and for no other blank line: where a parser ends the block earlier, its headers are among
-   * those that are judged.
+   * Reads the header block, to CRLF CRLF. Where it has a line break of another kind, or begins with its end, parsers
+   * differ on where it stops: then it is doubtful whatever it says.
    */
   #scanHeaders(chunk: Buffer, from: number): number {
-    const limit = this.#heldFrom + MAX_HELD_BYTES - this.#base;
+    const start = this.#heldFrom - this.#base;
     for (let at = from; at < chunk.length; at++) {
-      if (at >= limit) {
+      const byte = chunk[at] as number;
+      const isBehindCr = this.#blank % 2 === 1;
+      if (isBehindCr !== (byte === LF) || (byte === LF && at === start + 1) || at >= start + MAX_HELD_BYTES) {
         this.#heldFrom = -1;
         this.#held = [];
-        this.#resumeContent(-1);
+        this.#resumeAtLine();
         this.#doubt();
         return at;
       }
-      const byte = chunk[at];
-      if (byte === CR) this.#blank = this.#blank === 2 ? 3 : 1;
-      else if (byte === LF) this.#blank = this.#blank % 2 === 1 ? this.#blank + 1 : 0;
+      if (byte === CR || isBehindCr) this.#blank++;
       else this.#blank = 0;
       if (this.#blank === 4) {
-        this.#judge(
-          this.#take(chunk, at + 1)
-            .toString('latin1')
-            .slice(0, -4),
-          this.#base + at + 1,
-        );
+        const block = this.#take(chunk, at + 1);
+        this.#judge(block.toString('latin1', 0, block.length - 4), this.#base + at + 1);
         return at + 1;
       }
     }
@@ -210,9 +213,7 @@ export class MultipartModelScanner implements ModelScanner {
   }
 
   #judge(headers: string, contentStart: number): void {
-    // Some parsers let a delimiter stand directly behind the blank line.
-    this.#resumeContent(0);
-    this.#isStrictLine = false;
+    this.#resumeAtLine();
     const part = judgePart(headers);
     if (part === 'model' && this.#isStrictPart) {
       if (this.#seen || this.#lookalike) throw duplicateModel();

@@ -155,7 +155,7 @@ const TWICE: readonly Row[] = [
     'duplicate',
   ],
   [
-    'name*, which Go and Starlette decode',
+    'name*, which Go decodes, and Starlette did',
     A + part("Content-Disposition: form-data; name*=utf-8''%6dodel", 'b') + END,
     'duplicate',
   ],
