@@ -66,9 +66,10 @@ function admitAnyone(entry: Entry, credentials: readonly Credential[]): Admissio
 }
 
 function admitKeyHolder(entry: Entry, credentials: readonly Credential[], masterKey: string): Admission {
-  const spent = credentials.filter(({ key }) => key !== null && isSameKey(key, masterKey));
-  if (spent.length > 0) return { caller: { kind: 'master' }, spent, key: masterKey };
-  if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent: NOTHING, key: null };
+  const spent = credentials.filter(({ key, stray }) => isSameKey(key ?? stray ?? '', masterKey));
+  const key = spent.length > 0 ? masterKey : null;
+  if (spent.some((credential) => credential.key !== null)) return { caller: { kind: 'master' }, spent, key };
+  if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent, key };
   throw refusal(credentials);
 }
 

@@ -3,6 +3,8 @@ export interface Credential {
   readonly carrier: Carrier;
   /** The key itself, scheme removed; null when the carrier is there but holds no well-formed key. */
   readonly key: string | null;
+  /** What an Authorization without `Bearer` holds, its scheme removed: never believed, but it may be a key to hide. */
+  readonly stray?: string;
 }
 
 export type Carrier =
@@ -60,9 +62,8 @@ export function findCredentials(
     }
   }
   if (query.includes('key=')) {
-    const key = new URLSearchParams(query).get('key');
-    if (key?.startsWith('sk-'))
-      found.push({ rank: QUERY_RANK, credential: { carrier: { kind: 'query' }, key } });
+    const key = new URLSearchParams(query).getAll('key').find((value) => value.startsWith('sk-'));
+    if (key !== undefined) found.push({ rank: QUERY_RANK, credential: { carrier: { kind: 'query' }, key } });
   }
   if (found.length > 1) found.sort((a, b) => a.rank - b.rank);
   return found.map(({ credential }) => credential);
@@ -79,7 +80,9 @@ function subprotocolKey(value: string): string | null {
 }
 
 function headerCredential(name: string, value: string): Credential {
-  return { carrier: { kind: 'header', name }, key: keyFrom(name, value) };
+  const carrier = { kind: 'header', name } as const;
+  const key = keyFrom(name, value);
+  return key === null ? { carrier, key, stray: value.replace(/^[^ ]+ +/, '') } : { carrier, key };
 }
 
 /** `Bearer sk-…` (any case) in every carrier; a bare key in all but Authorization, as their vendors send them. */
