@@ -14,6 +14,11 @@ function provider(entry: Entry): Provider {
   return Object.freeze({ aliases: [], modelPatterns: [], ...BEARER, ...entry });
 }
 
+/** One whose variables are `<PREFIX>_API_BASE` and `<PREFIX>_API_KEY`, and which has no other peculiarity. */
+function plain(id: string, apiBase: string, prefix: string): Provider {
+  return provider({ id, apiBase, apiBaseEnv: [`${prefix}_API_BASE`], apiKeyEnv: [`${prefix}_API_KEY`] });
+}
+
 export const PROVIDERS: readonly Provider[] = Object.freeze([
   provider({
     id: 'vllm',
@@ -24,7 +29,7 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
   }),
   provider({
     id: 'openai',
-    aliases: ['custom_openai', 'openai_like', 'text-completion-openai'],
+    aliases: ['aiohttp_openai', 'custom_openai', 'openai_like', 'text-completion-openai'],
     apiBase: 'https://api.openai.com/v1',
     apiBaseEnv: ['OPENAI_API_BASE', 'OPENAI_BASE_URL'],
     apiKeyEnv: ['OPENAI_API_KEY'],
@@ -76,12 +81,6 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
     authHeader: 'x-goog-api-key',
     authPrefix: '',
     modelPatterns: [/^gemini-/],
-  }),
-  provider({
-    id: 'groq',
-    apiBase: 'https://api.groq.com/openai/v1',
-    apiBaseEnv: ['GROQ_API_BASE'],
-    apiKeyEnv: ['GROQ_API_KEY'],
   }),
   provider({
     id: 'together_ai',
@@ -137,34 +136,10 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
     modelPatterns: [/^voyage-/],
   }),
   provider({
-    id: 'nvidia_nim',
-    apiBase: 'https://integrate.api.nvidia.com/v1',
-    apiBaseEnv: ['NVIDIA_NIM_API_BASE'],
-    apiKeyEnv: ['NVIDIA_NIM_API_KEY'],
-  }),
-  provider({
-    id: 'cerebras',
-    apiBase: 'https://api.cerebras.ai/v1',
-    apiBaseEnv: ['CEREBRAS_API_BASE'],
-    apiKeyEnv: ['CEREBRAS_API_KEY'],
-  }),
-  provider({
-    id: 'sambanova',
-    apiBase: 'https://api.sambanova.ai/v1',
-    apiBaseEnv: ['SAMBANOVA_API_BASE'],
-    apiKeyEnv: ['SAMBANOVA_API_KEY'],
-  }),
-  provider({
     id: 'huggingface',
     apiBase: 'https://router.huggingface.co/v1',
     apiBaseEnv: ['HUGGINGFACE_API_BASE', 'HF_API_BASE'],
     apiKeyEnv: ['HUGGINGFACE_API_KEY', 'HF_TOKEN'],
-  }),
-  provider({
-    id: 'deepinfra',
-    apiBase: 'https://api.deepinfra.com/v1/openai',
-    apiBaseEnv: ['DEEPINFRA_API_BASE'],
-    apiKeyEnv: ['DEEPINFRA_API_KEY'],
   }),
   provider({
     id: 'ai21',
@@ -182,40 +157,16 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
     modelPatterns: [/^(kimi|moonshot)-/],
   }),
   provider({
-    id: 'dashscope',
-    apiBase: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
-    apiBaseEnv: ['DASHSCOPE_API_BASE'],
-    apiKeyEnv: ['DASHSCOPE_API_KEY'],
-  }),
-  provider({
     id: 'volcengine',
     apiBase: 'https://ark.cn-beijing.volces.com/api/v3',
     apiBaseEnv: ['VOLCENGINE_API_BASE'],
     apiKeyEnv: ['VOLCENGINE_API_KEY', 'ARK_API_KEY'],
   }),
   provider({
-    id: 'meta_llama',
-    apiBase: 'https://api.llama.com/compat/v1',
-    apiBaseEnv: ['LLAMA_API_BASE'],
-    apiKeyEnv: ['LLAMA_API_KEY'],
-  }),
-  provider({
     id: 'friendliai',
     apiBase: 'https://api.friendli.ai/serverless/v1',
     apiBaseEnv: ['FRIENDLI_API_BASE'],
     apiKeyEnv: ['FRIENDLIAI_API_KEY', 'FRIENDLI_TOKEN'],
-  }),
-  provider({
-    id: 'hyperbolic',
-    apiBase: 'https://api.hyperbolic.xyz/v1',
-    apiBaseEnv: ['HYPERBOLIC_API_BASE'],
-    apiKeyEnv: ['HYPERBOLIC_API_KEY'],
-  }),
-  provider({
-    id: 'novita',
-    apiBase: 'https://api.novita.ai/v3/openai',
-    apiBaseEnv: ['NOVITA_API_BASE'],
-    apiKeyEnv: ['NOVITA_API_KEY'],
   }),
   provider({
     id: 'replicate',
@@ -253,18 +204,6 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
     apiKeyEnv: ['OLLAMA_API_KEY'],
   }),
   provider({
-    id: 'lm_studio',
-    apiBase: 'http://localhost:1234/v1',
-    apiBaseEnv: ['LM_STUDIO_API_BASE'],
-    apiKeyEnv: ['LM_STUDIO_API_KEY'],
-  }),
-  provider({
-    id: 'llamafile',
-    apiBase: 'http://localhost:8080/v1',
-    apiBaseEnv: ['LLAMAFILE_API_BASE'],
-    apiKeyEnv: ['LLAMAFILE_API_KEY'],
-  }),
-  provider({
     id: 'xinference',
     apiBase: null,
     apiBaseEnv: ['XINFERENCE_API_BASE'],
@@ -278,10 +217,86 @@ export const PROVIDERS: readonly Provider[] = Object.freeze([
   }),
   provider({
     id: 'litellm_proxy',
+    aliases: ['remodl_proxy', 'dheera_ai_proxy'],
     apiBase: null,
-    apiBaseEnv: ['LITELLM_PROXY_API_BASE'],
-    apiKeyEnv: ['LITELLM_PROXY_API_KEY'],
+    apiBaseEnv: ['LITELLM_PROXY_API_BASE', 'REMODL_PROXY_API_BASE', 'DHEERA_AI_PROXY_API_BASE'],
+    apiKeyEnv: ['LITELLM_PROXY_API_KEY', 'REMODL_PROXY_API_KEY', 'DHEERA_AI_PROXY_API_KEY'],
   }),
+  provider({
+    id: 'featherless_ai',
+    apiBase: 'https://api.featherless.ai/v1',
+    apiBaseEnv: ['FEATHERLESS_API_BASE', 'FEATHERLESS_AI_API_BASE'],
+    apiKeyEnv: ['FEATHERLESS_API_KEY', 'FEATHERLESS_AI_API_KEY'],
+  }),
+  provider({
+    id: 'baseten',
+    apiBase: 'https://inference.baseten.co/v1',
+    apiBaseEnv: ['BASETEN_API_BASE'],
+    apiKeyEnv: ['BASETEN_API_KEY', 'BASETEN_KEY'],
+  }),
+  provider({
+    id: 'aiml',
+    apiBase: 'https://api.aimlapi.com/v1',
+    apiBaseEnv: ['AIML_API_BASE'],
+    apiKeyEnv: ['AIML_API_KEY', 'AIMLAPI_KEY'],
+  }),
+  provider({
+    id: 'cometapi',
+    apiBase: 'https://api.cometapi.com/v1',
+    apiBaseEnv: ['COMETAPI_API_BASE'],
+    apiKeyEnv: ['COMETAPI_KEY', 'COMETAPI_API_KEY'],
+  }),
+  provider({
+    id: 'runwayml',
+    apiBase: 'https://api.dev.runwayml.com',
+    apiBaseEnv: ['RUNWAYML_API_BASE'],
+    apiKeyEnv: ['RUNWAYML_API_SECRET', 'RUNWAYML_API_KEY'],
+  }),
+  provider({
+    id: 'fal_ai',
+    apiBase: 'https://fal.run',
+    apiBaseEnv: ['FAL_AI_API_BASE'],
+    apiKeyEnv: ['FAL_AI_API_KEY', 'FAL_KEY'],
+    authPrefix: 'Key ',
+  }),
+  provider({
+    id: 'topaz',
+    apiBase: 'https://api.topazlabs.com',
+    apiBaseEnv: ['TOPAZ_API_BASE'],
+    apiKeyEnv: ['TOPAZ_API_KEY'],
+    authHeader: 'x-api-key',
+    authPrefix: '',
+  }),
+  plain('amazon_nova', 'https://api.nova.amazon.com/v1', 'AMAZON_NOVA'),
+  plain('cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS'),
+  plain('compactifai', 'https://api.compactif.ai/v1', 'COMPACTIFAI'),
+  plain('dashscope', 'https://dashscope.aliyuncs.com/compatible-mode/v1', 'DASHSCOPE'),
+  plain('deepinfra', 'https://api.deepinfra.com/v1/openai', 'DEEPINFRA'),
+  plain('docker_model_runner', 'http://localhost:22088/engines/llama.cpp', 'DOCKER_MODEL_RUNNER'),
+  plain('galadriel', 'https://api.galadriel.com/v1', 'GALADRIEL'),
+  plain('groq', 'https://api.groq.com/openai/v1', 'GROQ'),
+  plain('helicone', 'https://ai-gateway.helicone.ai', 'HELICONE'),
+  plain('hyperbolic', 'https://api.hyperbolic.xyz/v1', 'HYPERBOLIC'),
+  plain('lambda_ai', 'https://api.lambda.ai/v1', 'LAMBDA'),
+  plain('lemonade', 'http://localhost:8000/api/v1', 'LEMONADE'),
+  plain('llamafile', 'http://localhost:8080/v1', 'LLAMAFILE'),
+  plain('lm_studio', 'http://localhost:1234/v1', 'LM_STUDIO'),
+  plain('meta_llama', 'https://api.llama.com/compat/v1', 'LLAMA'),
+  plain('morph', 'https://api.morphllm.com/v1', 'MORPH'),
+  plain('nebius', 'https://api.studio.nebius.ai/v1', 'NEBIUS'),
+  plain('novita', 'https://api.novita.ai/v3/openai', 'NOVITA'),
+  plain('nscale', 'https://inference.api.nscale.com/v1', 'NSCALE'),
+  plain('nvidia_nim', 'https://integrate.api.nvidia.com/v1', 'NVIDIA_NIM'),
+  plain('ovhcloud', 'https://oai.endpoints.kepler.ai.cloud.ovh.net/v1', 'OVHCLOUD'),
+  plain('publicai', 'https://api.publicai.co/v1', 'PUBLICAI'),
+  plain('recraft', 'https://external.api.recraft.ai', 'RECRAFT'),
+  plain('sambanova', 'https://api.sambanova.ai/v1', 'SAMBANOVA'),
+  plain('stability', 'https://api.stability.ai', 'STABILITY'),
+  plain('v0', 'https://api.v0.dev/v1', 'V0'),
+  plain('veniceai', 'https://api.venice.ai/api/v1', 'VENICE_AI'),
+  plain('vercel_ai_gateway', 'https://ai-gateway.vercel.sh/v1', 'VERCEL_AI_GATEWAY'),
+  plain('wandb', 'https://api.inference.wandb.ai/v1', 'WANDB'),
+  plain('zai', 'https://api.z.ai/api/paas/v4', 'ZAI'),
 ]);
 
 const BY_NAME: ReadonlyMap<string, Provider> = new Map(

@@ -2,7 +2,11 @@ import type { Limits } from './config.ts';
 import { firstVariable } from './environment.ts';
 import { count, seconds, secondsFromZero, secret, textList } from './fields.ts';
 import { headerValueProblem } from './headers.ts';
-import { GENERAL_SETTINGS, GENERAL_SETTINGS_HINTS, GENERAL_SETTINGS_PREFIXES } from './known-settings.ts';
+import {
+  GENERAL_SETTINGS,
+  GENERAL_SETTINGS_HINTS,
+  GENERAL_SETTINGS_PREFIXES,
+} from './known-general-settings.ts';
 import type { Path } from './report.ts';
 import { type Reading, section, type Values } from './section.ts';
 import { TIMEOUT_FIELDS } from './timeouts.ts';

@@ -140,6 +140,7 @@ export const PARAM_KEYS: readonly string[] = [
   'prompt_cache_key',
   'provider',
   'quality',
+  'raw_scores',
   'reasoning',
   'reasoning_effort',
   'repetition_penalty',
@@ -178,6 +179,7 @@ export const PARAM_KEYS: readonly string[] = [
   'index_name',
   'vector_bucket_name',
   'vector_store_id',
+  'vector_store_ids',
 ];
 
 /** Families of keys: clouds, callbacks, LiteLLM's own routers. */

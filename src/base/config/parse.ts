@@ -1,4 +1,5 @@
 import type { Config, Provider } from './config.ts';
+import { MODEL_PARAMS } from './deployment.ts';
 import { type Environment, variable } from './environment.ts';
 import { ConfigError } from './fault.ts';
 import { deepFreeze } from './freeze.ts';
@@ -7,7 +8,7 @@ import { readModelList } from './model-list.ts';
 import { readEndpoints, warnOfRoutes } from './pass-through.ts';
 import { type ProviderSetting, providerSetting, providerTargets } from './provider-targets.ts';
 import { Report } from './report.ts';
-import { describe, type Reading, readSection, type Values } from './section.ts';
+import { describe, type Fields, type Reading, readSection, type Section, type Values } from './section.ts';
 import { LIBRARY, LIBRARY_SECTIONS, ROUTER, TOP } from './sections.ts';
 import { checkState } from './state.ts';
 import { firstTimeouts, type PartialTimeouts, timeoutsFrom } from './timeouts.ts';
@@ -50,8 +51,8 @@ export function configFromEnvironment(env: Environment, providers: readonly Prov
 }
 
 function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseOptions): Config {
-  const environment = readEnvironment(root, { report, tree, environment: options.env });
-  const reading: Reading = { report, tree, environment };
+  const environment = readEnvironment(root, { report, tree, homes: HOMES, environment: options.env });
+  const reading: Reading = { report, tree, homes: HOMES, environment };
   const general = readSection(GENERAL, root.general_settings, GENERAL_PATH, reading);
   const generalRaw = isYamlObject(root.general_settings) ? root.general_settings : {};
   const library = readLibrary(root, reading);
@@ -93,6 +94,12 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
 function readEnvironment(root: YamlObject, reading: Reading): Environment {
   // Keys beginning with x- hold what anchors repeat elsewhere.
   const own = Object.fromEntries(Object.entries(root).filter(([key]) => !key.startsWith('x-')));
+  const given = own.environment_variables;
+  if (isYamlObject(given)) {
+    own.environment_variables = Object.fromEntries(
+      Object.entries(given).filter(([, value]) => value !== null),
+    );
+  }
   const { environment_variables: variables = {} } = readSection(TOP, own, [], reading);
   const completed: Record<string, string | undefined> = { ...reading.environment };
   for (const [name, value] of Object.entries(variables)) {
@@ -100,6 +107,22 @@ function readEnvironment(root: YamlObject, reading: Reading): Environment {
   }
   return completed;
 }
+
+const SECTIONS: readonly (readonly [string, Pick<Section<Fields>, 'used' | 'nested' | 'ignored'>])[] = [
+  ['litellm_params', MODEL_PARAMS],
+  ['litellm_settings', LIBRARY],
+  ['router_settings', ROUTER],
+  ['general_settings', GENERAL],
+  ['the top level', TOP],
+];
+
+/** The section to which a key belongs; one that acts on it comes before one that merely knows it. */
+const HOMES: ReadonlyMap<string, string> = new Map([
+  ...SECTIONS.flatMap(([name, { ignored }]) => ignored.map((key) => [key, name] as const)),
+  ...SECTIONS.flatMap(([name, { used, nested }]) =>
+    [...Object.keys(used), ...nested].map((key) => [key, name] as const),
+  ),
+]);
 
 function readLibrary(root: YamlObject, reading: Reading): Values<typeof LIBRARY.used> {
   const [name = 'litellm_settings', second] = LIBRARY_SECTIONS.filter((key) => Object.hasOwn(root, key));

@@ -2,7 +2,7 @@ import type { PathRoute, RouteTarget } from './config.ts';
 import { dollars, flag, text, textList, texts } from './fields.ts';
 import { readHeaders } from './headers.ts';
 import { hasDotSegment, looksLikeHost, parseHttpUrl } from './http-url.ts';
-import { ENDPOINT_HINTS, ENDPOINT_KEYS } from './known-settings.ts';
+import { ENDPOINT_HINTS, ENDPOINT_KEYS } from './known-general-settings.ts';
 import { nearest } from './nearest.ts';
 import type { Path } from './report.ts';
 import { isControlPlanePath } from './reserved-paths.ts';

@@ -31,14 +31,29 @@ export interface Reading {
   readonly report: Report;
   /** The process's environment, completed by the file's `environment_variables`. */
   readonly environment: Environment;
+  /** Of the sections' keys: where they belong, for messages about those that stand elsewhere. */
+  readonly homes: ReadonlyMap<string, string>;
   /** The file as it is written: for messages, which must not show what a variable holds. */
   readonly tree: YamlTree;
 }
 
+/** The forks call LiteLLM's own settings by their own names: `dheera_ai_license`. */
+const FORKS = ['litellm', 'remodl', 'dheera_ai'];
+
 export function section<F extends Fields>(
   parts: Pick<Section<F>, 'description' | 'used'> & Partial<Section<F>>,
 ): Section<F> {
-  return { required: [], nested: [], ignored: [], ignoredPrefixes: [], hints: {}, ...parts };
+  const { ignored = [], ignoredPrefixes = [], ...rest } = parts;
+  const inForks = (names: readonly string[]) =>
+    names.flatMap((name) => [...new Set(FORKS.map((fork) => name.replace('litellm', fork)))]);
+  return {
+    required: [],
+    nested: [],
+    hints: {},
+    ignored: inForks(ignored),
+    ignoredPrefixes: inForks(ignoredPrefixes),
+    ...rest,
+  };
 }
 
 /** Reads a mapping key by key, so that one fault hides no other. A missing or null section is an empty one. */
@@ -55,7 +70,7 @@ export function readSection<F extends Fields>(
   }
   const meant = new Set<string | null>();
   for (const key of Object.keys(value)) {
-    if (!Object.hasOwn(definition.used, key)) meant.add(judgeUnused(definition, key, path, reading.report));
+    if (!Object.hasOwn(definition.used, key)) meant.add(judgeUnused(definition, key, path, reading));
   }
   const result: Record<string, unknown> = {};
   for (const [key, type] of Object.entries(definition.used)) {
@@ -63,6 +78,7 @@ export function readSection<F extends Fields>(
     if (raw === undefined || raw === null) continue;
     const resolved = interpolate(raw, [...path, key], reading.environment, reading.report);
     if (resolved === undefined) continue;
+    warnOfShellVariables(raw, [...path, key], reading.report);
     const parsed = type.safeParse(resolved);
     if (parsed.success) result[key] = parsed.data;
     else reportIssues(parsed.error.issues, type, raw, [...path, key], reading.report);
@@ -74,12 +90,21 @@ export function readSection<F extends Fields>(
   return result as Values<F>;
 }
 
+/** `${NAME}` is what a shell or docker-compose would replace, and nobody does here. */
+function warnOfShellVariables(raw: YamlValue, path: Path, report: Report): void {
+  const name = typeof raw === 'string' ? /\$\{([A-Za-z_]\w*)\}/.exec(raw)?.[1] : undefined;
+  if (name !== undefined)
+    report.warn(path, `\${${name}} is not replaced; a variable is written os.environ/${name}`);
+  if (!isYamlObject(raw)) return;
+  for (const [key, value] of Object.entries(raw)) warnOfShellVariables(value, [...path, key], report);
+}
+
 /** Warns of a key that is known and complains of one that isn't; returns the key that it was meant to be. */
 function judgeUnused<F extends Fields>(
   definition: Section<F>,
   key: string,
   path: Path,
-  report: Report,
+  { report, homes }: Reading,
 ): string | null {
   if (definition.nested.includes(key)) return null;
   const at = [...path, key];
@@ -93,9 +118,13 @@ function judgeUnused<F extends Fields>(
     return null;
   }
   const used = [...Object.keys(definition.used), ...definition.nested];
-  const near = nearest(key, [...used, ...definition.ignored]);
+  const home = homes.get(key);
+  const near = home === undefined ? nearest(key, [...used, ...definition.ignored]) : null;
   const remedy = near === null ? `known here are ${used.join(', ')}` : `did you mean ${near}?`;
-  report.faultAtKey(at, `unknown key; ${remedy}`);
+  report.faultAtKey(
+    at,
+    home === undefined ? `unknown key; ${remedy}` : `unknown key here; it belongs to ${home}`,
+  );
   return near;
 }
 

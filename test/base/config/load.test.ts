@@ -30,7 +30,7 @@ describe('loadConfig', () => {
     const file = put('good.yaml', 'general_settings: {master_key: sk-1}');
     expect(load(file)).toMatchObject({ file, masterKey: 'sk-1' });
     const bad = put('bad.yaml', '\nmaster_key: sk-1');
-    expect(fault(bad)).toMatch(`${bad}:2: master_key: unknown key; `);
+    expect(fault(bad)).toBe(`${bad}:2: master_key: unknown key here; it belongs to general_settings`);
   });
 
   test('reads the environment alone where no file is given', () => {

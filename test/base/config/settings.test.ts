@@ -239,6 +239,38 @@ describe('other sections', () => {
     ]);
   });
 
+  test.each([
+    ['master_key: k', 'master_key', 'general_settings'],
+    [
+      'model_list: [{model_name: m, model: gpt-4o, params: {model: gpt-4o, api_key: k}}]',
+      'model_list[0].model',
+      'litellm_params',
+    ],
+    ['general_settings: {num_retries: 3}', 'general_settings.num_retries', 'router_settings'],
+    ['general_settings: {model_list: []}', 'general_settings.model_list', 'the top level'],
+    ['litellm_settings: {master_key: k}', 'litellm_settings.master_key', 'general_settings'],
+  ])('%s: a key in the wrong section is a fault that names the right one', (text, path, home) => {
+    expect(faultsOf(text)).toEqual([`config.yaml:1: ${path}: unknown key here; it belongs to ${home}`]);
+  });
+
+  test('the forks’ own names of LiteLLM’s settings are known', () => {
+    const config = parsed(
+      general('dheera_ai_license: x', 'remodl_jwtauth: {}', 'litellm_key_header_name: x'),
+    );
+    expect(config.warnings.map((line) => line.split(': ')[1])).toEqual([
+      'general_settings.dheera_ai_license',
+      'general_settings.remodl_jwtauth',
+      'general_settings.litellm_key_header_name',
+    ]);
+  });
+
+  test('a shell’s variable is warned of, since nobody replaces it', () => {
+    const shell = ['$', '{KEY}'].join('');
+    expect(parsed(general(`master_key: "${shell}"`)).warnings).toEqual([
+      `config.yaml:2: general_settings.master_key: ${shell} is not replaced; a variable is written os.environ/KEY`,
+    ]);
+  });
+
   test('a section beginning with x- is a free place for anchors', () => {
     const text = `x-replica: &replica {api_base: "http://h", api_key: k}
 model_list: [{model_name: m, params: {model: hosted_vllm/m, <<: *replica}}]`;
@@ -253,6 +285,7 @@ describe('environment_variables', () => {
   BOTH: from-file
   EMPTY: from-file
   NUMBER: 5
+  NOTHING:
   COPY: "<os.environ/BOTH>"
   HOSTED_VLLM_API_BASE: http://from-file
   SLUICE_MASTER_KEY: sk-from-file
