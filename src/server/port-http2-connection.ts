@@ -1,0 +1,97 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import { type Deadlined, unwatch, watch } from '../base/deadlines.ts';
+
+/** What all streams of a connection may have on the way to us; nghttp2 starts with 64 KiB. */
+const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** How long a peer may leave the connection open after our GOAWAY; Node would wait for it forever. */
+const CLOSE_GRACE_MS = 1_000;
+
+/** The times of one HTTP/2 connection: Node has none for the preface, and its idle timeout counts open streams too. */
+export class Http2Connection implements Deadlined {
+  readonly kind = 'http2';
+  readonly session: ServerHttp2Session;
+  deadlineAt: number;
+  readonly #socket: Socket;
+  readonly #idleTimeoutMs: number;
+  #stage: 'preface' | 'serving' | 'closing' = 'preface';
+  readonly #streams = new Set<ServerHttp2Stream>();
+
+  constructor(
+    session: ServerHttp2Session,
+    socket: Socket,
+    times: { readonly prefaceTimeoutMs: number; readonly idleTimeoutMs: number },
+  ) {
+    this.session = session;
+    this.#socket = socket;
+    this.#idleTimeoutMs = times.idleTimeoutMs;
+    this.deadlineAt = performance.now() + times.prefaceTimeoutMs;
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    // The client's SETTINGS are the preface's second half (RFC 9113 §3.4).
+    session.once('remoteSettings', () => this.#greeted());
+    watch(this);
+  }
+
+  /** Streams under way. */
+  get open(): number {
+    return this.#streams.size;
+  }
+
+  begin(stream: ServerHttp2Stream): void {
+    this.#streams.add(stream);
+    if (this.#stage !== 'closing') this.deadlineAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** @returns false when the connection was forgotten before. */
+  end(stream: ServerHttp2Stream): boolean {
+    if (!this.#streams.delete(stream)) return false;
+    if (this.#streams.size > 0) return true;
+    if (this.session.closed || this.session.destroyed) this.#startClosing();
+    else this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+    return true;
+  }
+
+  /** GOAWAY: streams under way finish, new ones are refused, and the connection goes with the last. */
+  close(): void {
+    if (!this.session.destroyed) this.session.close();
+    if (this.#streams.size === 0) this.#startClosing();
+  }
+
+  /**
+   * Resets every stream, each by itself: `session.destroy` would only close the connection, which Node's own client,
+   * for one, takes for the clean end of a response whose head it has. So it does a reset with CANCEL.
+   */
+  break(): void {
+    for (const stream of this.#streams) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.close();
+  }
+
+  /** The socket has closed; whatever stream reports its end later has been counted. */
+  forget(): void {
+    this.#streams.clear();
+    unwatch(this);
+  }
+
+  expire(): void {
+    switch (this.#stage) {
+      case 'preface':
+      case 'closing':
+        this.#socket.destroy();
+        return;
+      case 'serving':
+        this.close();
+        return;
+    }
+  }
+
+  #greeted(): void {
+    if (this.#stage !== 'preface') return;
+    this.#stage = 'serving';
+    if (this.#streams.size === 0) this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+  }
+
+  #startClosing(): void {
+    this.#stage = 'closing';
+    this.deadlineAt = performance.now() + CLOSE_GRACE_MS;
+  }
+}
