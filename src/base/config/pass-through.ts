@@ -8,7 +8,7 @@ import type { Path } from './report.ts';
 import { isControlPlanePath } from './reserved-paths.ts';
 import { describe, type Reading, readSection, section, type Values, valueAt } from './section.ts';
 import { firstTimeouts, type PartialTimeouts, TIMEOUT_FIELDS, timeoutsFrom } from './timeouts.ts';
-import type { YamlValue } from './yaml-tree.ts';
+import { isYamlObject, type YamlValue } from './yaml-tree.ts';
 
 /** What a route takes that doesn't say it. */
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
@@ -72,6 +72,10 @@ export function readEndpoints(
   const routes: PlacedRoute[] = [];
   for (const [index, entry] of (value as readonly YamlValue[]).entries()) {
     const at = [...ENDPOINTS_PATH, index];
+    if (!isYamlObject(entry)) {
+      reading.report.fault(at, `must be a mapping with path and target, not ${describe(entry)}`);
+      continue;
+    }
     const route = readEndpoint(readSection(ENDPOINT, entry, at, reading), at, timeouts, reading);
     if (route === null) continue;
     refuseTaken(route, at, routes, reading);

@@ -93,8 +93,9 @@ export function readSection<F extends Fields>(
 /** `${NAME}` is what a shell or docker-compose would replace, and nobody does here. */
 function warnOfShellVariables(raw: YamlValue, path: Path, report: Report): void {
   const name = typeof raw === 'string' ? /\$\{([A-Za-z_]\w*)\}/.exec(raw)?.[1] : undefined;
-  if (name !== undefined)
+  if (name !== undefined) {
     report.warn(path, `\${${name}} is not replaced; a variable is written os.environ/${name}`);
+  }
   if (!isYamlObject(raw)) return;
   for (const [key, value] of Object.entries(raw)) warnOfShellVariables(value, [...path, key], report);
 }

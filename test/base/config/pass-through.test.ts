@@ -269,8 +269,12 @@ describe('the rest of a route', () => {
   test.each([
     ['pass_through_endpoints: {path: /a}', 'pass_through_endpoints: must be a list of routes, not a mapping'],
     [
+      'pass_through_endpoints: [~]',
+      'pass_through_endpoints[0]: must be a mapping with path and target, not nothing',
+    ],
+    [
       'pass_through_endpoints: [/a]',
-      'pass_through_endpoints[0]: must be a mapping of keys to values, not "/a"',
+      'pass_through_endpoints[0]: must be a mapping with path and target, not "/a"',
     ],
     ['pass_through_endpoints: [{path: /a}]', 'pass_through_endpoints[0]: has no target'],
     ['pass_through_endpoints: [{target: "https://h"}]', 'pass_through_endpoints[0]: has no path'],
