@@ -165,11 +165,14 @@ function withoutKeyCookie(value: string, key: string): string {
  */
 export function withoutKeyQuery(query: string, admission: Admission): string {
   if (query === '') return query;
-  const carried = admission.spent.find(({ carrier }) => carrier.kind === 'query');
-  const key = admission.key ?? carried?.key ?? null;
-  if (key === null) return query;
+  const { key } = admission;
+  const carried = admission.spent.find(({ carrier }) => carrier.kind === 'query')?.key ?? null;
+  if (key === null && carried === null) return query;
   const pairs = query.split('&');
-  const kept = pairs.filter((pair) => !decodes(pair).includes(key));
+  const kept = pairs.filter((pair) => {
+    if (key !== null && decodes(pair).includes(key)) return false;
+    return carried === null || new URLSearchParams(pair).get('key') !== carried;
+  });
   return kept.length === pairs.length ? query : kept.join('&');
 }
 
