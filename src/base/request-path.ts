@@ -19,27 +19,27 @@ export function parseRequestPath(target: string): RequestPath {
     : { raw: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
+/** `.` or `..` between two slashes, each character as it is or percent-encoded any number of times. */
+const DOT_SEGMENT = /(?:^|[/\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:$|[/\\;]|%(?:25)*(?:2f|5c|3b))/i;
+
 /**
  * A dot segment under a prefix could climb out of it once the upstream resolves it (LiteLLM #26467): refused in
- * every spelling that some server decodes, `..`, `%2e%2e`, `..%2f`, `..\`.
+ * every spelling that some server decodes, `..`, `%2e%2e`, `%252e.`, `..%2f`, `..\`, `..;x`.
  * @throws SluiceError `forbidden_path`
  */
 export function refuseDotSegments(path: string): void {
-  if (!path.includes('.') && !path.includes('%')) return;
-  const decoded = path.replace(/%2e/gi, '.').replace(/%2f|%5c|\\/gi, '/');
-  for (const segment of decoded.split('/')) {
-    if (segment === '.' || segment === '..') {
-      throw new SluiceError(
-        'forbidden_path',
-        'The path has a dot segment ("." or ".."): send the path it resolves to.',
-      );
-    }
+  if ((path.includes('.') || path.includes('%')) && DOT_SEGMENT.test(path)) {
+    throw new SluiceError(
+      'forbidden_path',
+      'The path has a dot segment ("." or ".."): send the path it resolves to.',
+    );
   }
 }
 
 /**
  * The path as the most lenient upstream would understand it, for deciding what is forbidden: decoded until it no
- * longer changes, one slash for many, parameters cut off, lower case. Never forwarded.
+ * longer changes, visible ASCII alone (Starlette's `$` lets `/sleep%0A` match `/sleep`), one slash
+ * for many, parameters cut off, lower case. Never forwarded.
  */
 export function canonicalPath(path: string): string {
   let decoded = path;
@@ -51,6 +51,7 @@ export function canonicalPath(path: string): string {
     decoded = next;
   }
   return decoded
+    .replace(/[^!-~]/g, '')
     .replace(/[?#;].*$/s, '')
     .replace(/[/\\]+/g, '/')
     .replace(/(.)\/$/, '$1')

@@ -20,7 +20,7 @@ import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } fr
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
 import { headerValue } from './raw-headers.ts';
-import type { Framing } from './request-headers.ts';
+import { type Framing, upstreamTrailers } from './request-headers.ts';
 import { downstreamHeaders, passableTrailers } from './response-headers.ts';
 import { errorFromFailure } from './upstream-error.ts';
 
@@ -130,7 +130,7 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
     unwatch(this);
     try {
       if (this.#phase === 'reading') this.#send(null);
-      this.#call?.end(passableTrailers(trailers));
+      this.#call?.end(upstreamTrailers(trailers, this.#admission as Admission));
     } catch (error) {
       this.#abandon(sluiceErrorFrom(error));
     }

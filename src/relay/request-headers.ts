@@ -1,6 +1,7 @@
 import type { Admission } from '../access/admit.ts';
 import { SUBPROTOCOL_PREFIX } from '../access/credentials.ts';
 import { headerName, nominatedHeaders } from './header-kinds.ts';
+import { passableTrailers } from './response-headers.ts';
 
 export interface UpstreamHeadersOptions {
   /** The client's raw name-value pairs. */
@@ -135,6 +136,21 @@ function hasName(pairs: readonly string[], lower: string): boolean {
 
 function isSpent(lower: string, admission: Admission): boolean {
   return admission.spent.some(({ carrier }) => carrier.kind === 'header' && carrier.name === lower);
+}
+
+/** The client's trailers as they go on: what may not stand among them, keys above all, is left out. */
+export function upstreamTrailers(trailers: readonly string[], admission: Admission): readonly string[] {
+  if (trailers.length === 0) return trailers;
+  const passable = passableTrailers(trailers);
+  const out: string[] = [];
+  for (let i = 0; i < passable.length; i += 2) {
+    const name = passable[i] as string;
+    const value = passable[i + 1] as string;
+    const { kind } = headerName(name);
+    if (kind === 'credential' || kind === 'cookie' || kind === 'ours') continue;
+    if (admission.key === null || !value.includes(admission.key)) out.push(name, value);
+  }
+  return out;
 }
 
 /** The offered subprotocols without those that carry a key; one that isn't ours may be meant for the target. */

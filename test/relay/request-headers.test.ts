@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Admission } from '../../src/access/admit.ts';
 import type { Carrier } from '../../src/access/credentials.ts';
-import { type UpstreamHeadersOptions, upstreamHeaders } from '../../src/relay/request-headers.ts';
+import {
+  type UpstreamHeadersOptions,
+  upstreamHeaders,
+  upstreamTrailers,
+} from '../../src/relay/request-headers.ts';
 
 const KEY = 'sk-master';
 const ANYONE: Admission = { caller: { kind: 'anyone' }, spent: [], key: null };
@@ -320,5 +324,30 @@ describe('websocket upgrade', () => {
     expect(sent([ours], { ...options, admission: master({ kind: 'subprotocol' }) }).slice(0, -2)).toEqual([
       'Sec-WebSocket-Protocol: realtime',
     ]);
+  });
+});
+
+describe('upstreamTrailers', () => {
+  test('passes what a client may say behind a body', () => {
+    expect(upstreamTrailers(['X-Sum', 'abc', 'x-sum', 'd'], ANYONE)).toEqual(['X-Sum', 'abc', 'x-sum', 'd']);
+  });
+
+  test.each([
+    ...[
+      'Authorization',
+      'X-Api-Key',
+      'api-key',
+      'X-Goog-Api-Key',
+      'X-Litellm-Api-Key',
+      'Cookie',
+      'x-sluice-model',
+    ],
+    ...['Content-Length', 'Transfer-Encoding', 'Connection', 'Host', 'TE'],
+  ])('%s has no place there (RFC 9110 §6.5.1) and stays behind', (name) => {
+    expect(upstreamTrailers(['A', '1', name, 'x'], ANYONE)).toEqual(['A', '1']);
+  });
+
+  test('a copy of the key stays behind', () => {
+    expect(upstreamTrailers(['X-Sum', KEY, 'A', '1'], master(header('authorization')))).toEqual(['A', '1']);
   });
 });
