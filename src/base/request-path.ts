@@ -38,8 +38,8 @@ export function refuseDotSegments(path: string): void {
 
 /**
  * The path as the most lenient upstream would understand it, for deciding what is forbidden: decoded until it no
- * longer changes, visible ASCII alone (Starlette's `$` lets `/sleep%0A` match `/sleep`), one slash
- * for many, parameters cut off, lower case. Never forwarded.
+ * longer changes, visible ASCII alone (Starlette's `$` lets `/sleep%0A` match `/sleep`), one slash for many, each
+ * segment without its parameters, lower case. Never forwarded.
  */
 export function canonicalPath(path: string): string {
   let decoded = path;
@@ -52,7 +52,8 @@ export function canonicalPath(path: string): string {
   }
   return decoded
     .replace(/[^!-~]/g, '')
-    .replace(/[?#;].*$/s, '')
+    .replace(/[?#].*$/s, '')
+    .replace(/;[^/\\]*/g, '')
     .replace(/[/\\]+/g, '/')
     .replace(/(.)\/$/, '$1')
     .toLowerCase();

@@ -61,7 +61,7 @@ describe('canonicalPath', () => {
     ['sleep;x=1', 'sleep'],
     ['sleep%3Flevel=1', 'sleep'],
     ['sleep%23', 'sleep'],
-    ['a;x/b', 'a'],
+    ['a;x/b;', 'a/b'],
     ['%zz%', '%zz%'],
     ['/', '/'],
   ])('%s is %s', (path, expected) => {
@@ -101,7 +101,7 @@ describe('isAdminEndpoint', () => {
       'a\\sleep',
       'base/v1/load_lora_adapter/',
     ],
-    ...['sleep%0A', 'sleep%00', 'sleep%20', 'sleep%09', '%0asleep'],
+    ...['a;b/sleep', 'sleep%0A', 'sleep%00', 'sleep%20', 'sleep%09', '%0asleep'],
   ])('%s is one in another spelling', (endpoint) => {
     expect(isAdminEndpoint(endpoint)).toBe(true);
   });
