@@ -7,6 +7,7 @@ import { type Gateway, startGateway } from '../server/gateway.ts';
 import { watchFile } from '../server/reload.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
 import { VERSION } from './version.ts';
+import { isWorker, leaveSupervisor, superviseWorkers } from './workers.ts';
 
 export interface ServeOptions {
   /** Path of the YAML file, or null: the environment alone. */
@@ -21,6 +22,14 @@ export interface ServeOptions {
 
 /** `sluice [proxy]`: serves until it is told to stop. Returns the exit code. */
 export async function serve(options: ServeOptions): Promise<number> {
+  try {
+    return await serveHere(options);
+  } finally {
+    leaveSupervisor();
+  }
+}
+
+async function serveHere(options: ServeOptions): Promise<number> {
   let config: Config;
   let host: string;
   try {
@@ -33,6 +42,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   const debug = options.detailedDebug || config.detailedDebug;
   const log = createLog({ level: debug ? 'debug' : 'info', pretty: process.stdout.isTTY === true, fd: 1 });
   const { logger } = log;
+  if (options.workers > 1 && !isWorker()) {
+    announce(logger, config);
+    const code = await superviseWorkers(options.workers, logger);
+    log.flush();
+    return code;
+  }
   let gateway: Gateway;
   try {
     gateway = await startGateway({ config, host, port: options.port, logger, version: VERSION });
@@ -40,7 +55,10 @@ export async function serve(options: ServeOptions): Promise<number> {
     process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
-  announce(logger, gateway, config);
+  if (!isWorker()) {
+    announce(logger, config);
+    logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
+  }
   const stopWatching = reloadOnChange(options, gateway, logger);
   const code = await untilStopped(gateway, logger);
   stopWatching();
@@ -62,10 +80,9 @@ function hostFor(config: Config, options: ServeOptions): string {
   );
 }
 
-function announce(logger: Logger, gateway: Gateway, config: Config): void {
+function announce(logger: Logger, config: Config): void {
   for (const warning of config.warnings) logger.warn(warning);
   if (config.masterKey === null) logger.warn('no master key: open to whoever reaches this address');
-  logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
 }
 
 /** Takes a changed file into use, on SIGHUP too; a broken one changes nothing and says why. */
@@ -108,6 +125,7 @@ function untilStopped(gateway: Gateway, logger: Logger): Promise<number> {
       });
     };
     process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    // Ctrl-C reaches the whole process group: a worker waits for its supervisor's word.
+    process.on('SIGINT', isWorker() ? () => {} : stop);
   });
 }

@@ -1,0 +1,68 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Logger } from 'pino';
+
+/** A worker that died is replaced after this long, so that one that dies at birth doesn't spin. */
+const REPLACE_DELAY_MS = 1_000;
+
+/** True in a process that serves on behalf of another, which hears the signals for it. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/** Closes a worker's channel to its supervisor, which would keep the process alive. */
+export function leaveSupervisor(): void {
+  if (cluster.isWorker && process.connected) process.disconnect?.();
+}
+
+/**
+ * Serves with several processes on one port; each is a whole gateway. Passes SIGTERM and SIGINT on as SIGTERM and
+ * SIGHUP as it is, and replaces workers that die.
+ * @returns the exit code once all have ended: the highest of theirs
+ */
+export function superviseWorkers(count: number, logger: Logger): Promise<number> {
+  return new Promise((resolve) => {
+    const workers = new Set<Worker>();
+    let listening = 0;
+    let code = 0;
+    let stopping = false;
+
+    function fork(): void {
+      const worker = cluster.fork();
+      let served = false;
+      workers.add(worker);
+      worker.on('listening', ({ address, port }) => {
+        served = true;
+        listening++;
+        if (listening === count) logger.info(`${count} workers RUNNING on ${address}:${port}`);
+      });
+      worker.on('exit', (exitCode, signal) => {
+        workers.delete(worker);
+        if (stopping) code = Math.max(code, exitCode ?? 1);
+        else if (served) {
+          logger.error(
+            { worker: worker.process.pid, exitCode, signal },
+            'a worker died; another takes its place',
+          );
+          setTimeout(() => !stopping && fork(), REPLACE_DELAY_MS).unref();
+        } else {
+          // It could not even begin (a port that is taken), and has said why; no other would fare better.
+          code = exitCode || 1;
+          stop('SIGTERM');
+        }
+        if (stopping && workers.size === 0) resolve(code);
+      });
+    }
+
+    function stop(signal: NodeJS.Signals): void {
+      stopping = true;
+      for (const worker of workers) worker.process.kill(signal);
+    }
+
+    process.on('SIGTERM', () => stop('SIGTERM'));
+    process.on('SIGINT', () => stop('SIGTERM'));
+    process.on('SIGHUP', () => {
+      for (const worker of workers) worker.process.kill('SIGHUP');
+    });
+    for (let i = 0; i < count; i++) fork();
+  });
+}
