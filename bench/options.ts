@@ -27,7 +27,7 @@ export const help = `Usage: npm run bench [-- OPTIONS]
                         also there: ${peers.flatMap(({ name }) => (defaultPeerNames.includes(name) ? [] : [name])).join(', ')}
   --runs N              rounds, of which the median counts; default 3
   --duration S          seconds of each measured window; default 1.5 to 3, as the case needs
-  --quick               0.8 s windows, fewer cases and idle streams, no node-pipe: under 90 s, for orientation
+  --quick               0.6 s windows, fewer cases and idle streams, no node-pipe: under 90 s, for orientation
   --json FILE           where the results go; default bench/results/<date>.json
   --proxy-cmd COMMAND   the gateway's command line, to which --config FILE --port P is added;
                         default: "node bin/sluice.js", or "node src/cli/main.ts" where that isn't there

@@ -73,7 +73,7 @@ async function takeSample(shop: Workshop, one: Case, entrant: Entrant): Promise<
       port: running.port,
       subject: running.child === null ? null : { rootPid: running.child.pid, core },
       warmUpMs: isFirst && running.child !== null ? 1_000 : 300,
-      measureMs: shop.options.measureMs ?? (isQuick ? 800 : (one.measureMs ?? 0)),
+      measureMs: shop.options.measureMs ?? (isQuick ? 600 : (one.measureMs ?? 0)),
       isQuick,
       reportSpan: (startUs, endUs) => entrant.spans.push({ startUs, endUs }),
     });
