@@ -5,7 +5,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { BodySink, Downstream, RequestBody } from './downstream.ts';
-import { http2Headers, withoutPseudoHeaders } from './raw-headers.ts';
+import { http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
 
 /** An exchange on one HTTP/2 stream. Names are lower case and have no order of their own there (RFC 9113 §8.2). */
 export class Http2Downstream implements Downstream {
@@ -61,8 +61,11 @@ export class Http2Downstream implements Downstream {
   }
 
   writeHead(status: number, _reason: string, headers: readonly string[]): void {
-    if (this.#stream.destroyed) return;
-    this.#stream.respond({ ':status': status, ...http2Headers(headers) }, { waitForTrailers: true });
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    this.#stream.respond(
+      { ':status': http2Status(status), ...http2Headers(headers) },
+      { waitForTrailers: true },
+    );
   }
 
   write(chunk: Buffer): boolean {

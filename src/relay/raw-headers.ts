@@ -46,3 +46,10 @@ export function headerLines(raw: readonly string[]): string {
   for (let i = 0; i < raw.length; i += 2) lines += `${raw[i]}: ${raw[i + 1]}\r\n`;
   return lines;
 }
+
+/**
+ * A status as HTTP/2 can say it: Node has none beyond 599, and RFC 9110 §15 has clients take those for a 5xx anyway.
+ */
+export function http2Status(status: number): number {
+  return status > 599 ? 502 : status;
+}

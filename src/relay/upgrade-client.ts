@@ -4,7 +4,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { UpstreamHead } from '../upstream/client.ts';
 import { isHopByHop } from './header-kinds.ts';
-import { headerLines, headerValue, http2Headers, withoutPseudoHeaders } from './raw-headers.ts';
+import { headerLines, headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
 
 /** The client's side of a websocket handshake: HTTP/1.1 Upgrade (RFC 6455), or CONNECT on HTTP/2 (RFC 8441). */
 export interface UpgradeClient {
@@ -57,7 +57,7 @@ export function http2UpgradeClient(
       return true;
     },
     decline(status, _reason, declined) {
-      stream.respond({ ':status': status, ...http2Headers(endToEnd(declined)) });
+      stream.respond({ ':status': http2Status(status), ...http2Headers(endToEnd(declined)) });
     },
   };
 }

@@ -83,5 +83,7 @@ export function http2Settings(options: ListenerOptions): ServerOptions {
     // Rapid reset (CVE-2023-44487): a client may cancel all its streams a few times over, but not go on doing so.
     streamResetBurst: 1_000,
     streamResetRate: 33,
+    // A response with two Content-Types or ETags passes as the upstream sent it; Node would throw.
+    strictSingleValueFields: false,
   };
 }

@@ -4,13 +4,16 @@ import type { Live, Question } from './ask.ts';
 import { type Pairs, valuesOf } from './http1-message.ts';
 import { Watch } from './watch.ts';
 
+/** Duplicates of every header may be sent and received. */
+const OPTIONS = { strictSingleValueFields: false, maxHeaderListPairs: 300 };
+
 /** What has no place in an HTTP/2 request (RFC 9113 §8.2.2). */
 const CONNECTION_BOUND = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host)$/i;
 
 export function openHttp2(port: number, question: Question): Live {
   const { method = 'GET', path, headers = [], body } = question;
   const watch = new Watch();
-  const session = connect(`http://127.0.0.1:${port}`);
+  const session = connect(`http://127.0.0.1:${port}`, OPTIONS);
   session.on('error', () => {});
   onTestFinished(() => void session.destroy());
   const sent: string[] = [':method', method, ':path', path, ':scheme', 'http', ':authority', 'gateway.test'];

@@ -53,6 +53,19 @@ describe('downstreamHeaders', () => {
     ]);
   });
 
+  test.each([
+    [
+      ['Content-Length', '5', 'A', '1', 'content-length', '5'],
+      ['Content-Length', '5', 'A', '1'],
+    ],
+    [
+      ['CONTENT-length', '5, 5'],
+      ['CONTENT-length', '5'],
+    ],
+  ])('of several equal lengths one goes on: %j', (headers, expected) => {
+    expect(downstreamHeaders(headers, 'id-1')).toEqual([...expected, ...ID]);
+  });
+
   test('an upstream can not nominate the request id away', () => {
     expect(downstreamHeaders(['Connection', 'x-sluice-request-id'], 'id-1')).toEqual(ID);
   });
