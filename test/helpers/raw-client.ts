@@ -22,7 +22,7 @@ export async function rawClient(port: number, host = '127.0.0.1'): Promise<RawCl
   const notify = (): void => {
     for (const watcher of watchers) watcher();
   };
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     chunks.push(chunk);
     notify();
   });
