@@ -58,7 +58,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     this.#parser = new ResponseParser(this);
     this.#socket = this.#open(options);
     this.#socket.setNoDelay(true);
-    this.#socket.on('drain', () => this.#exchange?.handler.onDrain());
+    this.#socket.on('drain', () => this.#onDrain());
     this.#socket.on('end', () => this.#onEnd());
     this.#socket.on('error', (error) => this.#onError(error));
     this.#socket.on('close', () => this.#onClose());
@@ -97,16 +97,18 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   }
 
   writeBody(exchange: Exchange, chunk: Buffer): boolean {
-    if (exchange !== this.#exchange || chunk.length === 0) return true;
+    if (exchange !== this.#exchange || exchange.sent || chunk.length === 0) return true;
+    let more: boolean;
     if (exchange.request.body.kind === 'stream' && exchange.request.body.length === null) {
       this.#socket.cork();
       this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
       this.#socket.write(chunk);
-      const more = this.#socket.write('\r\n', 'latin1');
+      more = this.#socket.write('\r\n', 'latin1');
       this.#socket.uncork();
-      return more;
-    }
-    return this.#socket.write(chunk);
+    } else more = this.#socket.write(chunk);
+    // An upstream that takes no more of the request owes a sign of life like one that has all of it.
+    if (!more && this.deadlineAt === NEVER) this.#awaitFirstByte(exchange);
+    return more;
   }
 
   endBody(exchange: Exchange, trailers: readonly string[]): void {
@@ -120,13 +122,14 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   pause(): void {
     if (this.#paused || this.#exchange === null) return;
     this.#paused = true;
-    this.deadlineAt = NEVER; // the client is slow, not the upstream
+    if (this.#phase === 'busy') this.deadlineAt = NEVER; // the client is slow, not the upstream
     this.#socket.pause();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    if (this.#exchange?.sent && !this.#parser.begun) this.#awaitFirstByte(this.#exchange);
     this.#touch();
     this.#socket.resume();
   }
@@ -182,7 +185,8 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     exchange.connection = null;
     this.deadlineAt = NEVER;
     // An answer that came before the whole request leaves the rest of it on the wire: not to be used again.
-    if (this.#parser.reusable && exchange.sent && !this.#socket.destroyed) this.#becomeIdle();
+    const whole = exchange.sent && this.#socket.writableLength === 0;
+    if (this.#parser.reusable && whole && !this.#socket.destroyed) this.#becomeIdle();
     else this.#socket.destroy();
     exchange.handler.onEnd(trailers);
   }
@@ -194,7 +198,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     exchange.connection = null;
     this.#phase = 'closed';
     unwatch(this);
-    for (const event of ['data', 'drain', 'end', 'error', 'close']) this.#socket.removeAllListeners(event);
+    this.#socket.removeAllListeners('data'); // the others have nothing to report without an exchange
     // `rest` is a view into the reader's buffer: the new owner keeps it.
     exchange.handler.onUpgrade?.(head, this.#socket, Buffer.from(rest));
   }
@@ -242,15 +246,25 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     if (this.#phase !== 'connecting') return;
     this.#phase = 'busy';
     this.deadlineAt = NEVER;
-    if (this.#exchange?.sent) this.#awaitFirstByte(this.#exchange);
+    const exchange = this.#exchange;
+    if (exchange !== null && (exchange.sent || this.#socket.writableNeedDrain))
+      this.#awaitFirstByte(exchange);
+  }
+
+  #onDrain(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    if (!exchange.sent && !this.#parser.begun) this.deadlineAt = NEVER;
+    exchange.handler.onDrain();
   }
 
   #requestSent(exchange: Exchange): void {
     exchange.sent = true;
-    if (this.#phase === 'busy' && !this.#parser.begun) this.#awaitFirstByte(exchange);
+    if (!this.#parser.begun) this.#awaitFirstByte(exchange);
   }
 
   #awaitFirstByte(exchange: Exchange): void {
+    if (this.#phase !== 'busy' || this.#paused) return;
     this.deadlineAt = performance.now() + exchange.request.timeouts.firstByteTimeoutMs;
   }
 
@@ -278,13 +292,18 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   }
 
   #becomeIdle(): void {
+    const hintMs = this.#parser.keepAliveHintMs;
+    const idleMs = hintMs === null ? IDLE_MS : Math.min(IDLE_MS, hintMs - 1_000);
+    if (idleMs <= 0) {
+      this.#socket.destroy();
+      return;
+    }
     this.#phase = 'idle';
     if (this.#paused) {
       this.#paused = false;
       this.#socket.resume();
     }
-    const hintMs = this.#parser.keepAliveHintMs;
-    this.deadlineAt = performance.now() + (hintMs === null ? IDLE_MS : Math.min(IDLE_MS, hintMs - 1_000));
+    this.deadlineAt = performance.now() + idleMs;
     this.#owner.release(this);
   }
 
@@ -317,7 +336,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   #fail(failure: UpstreamFailure): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    const stale = this.#reused && !this.#parser.begun && failure.kind === 'reset';
+    const stale = this.#reused && this.#parser.silent && failure.kind === 'reset';
     this.#socket.destroy();
     exchange?.fail(failure, stale);
   }

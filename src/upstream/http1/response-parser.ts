@@ -31,6 +31,7 @@ export class ResponseParser {
   readonly #chunked: ChunkedDecoder;
   #state: State = 'idle';
   #bodyless = false;
+  #interim = false;
   #mayUpgrade = false;
   #keepAlive = false;
   #keepAliveHintMs: number | null = null;
@@ -47,6 +48,7 @@ export class ResponseParser {
   expect(method: string, mayUpgrade: boolean): void {
     this.#state = 'head';
     this.#bodyless = method === 'HEAD';
+    this.#interim = false;
     this.#mayUpgrade = mayUpgrade;
   }
 
@@ -60,9 +62,14 @@ export class ResponseParser {
     return this.#keepAliveHintMs;
   }
 
-  /** True once a byte of the response has come. */
+  /** True once a byte of the final response has come. */
   get begun(): boolean {
     return this.#state !== 'head' || this.#headLength > 0;
+  }
+
+  /** True until any byte has come, an interim response's among them: the peer may not have seen the request. */
+  get silent(): boolean {
+    return !this.begun && !this.#interim;
   }
 
   /**
@@ -140,7 +147,10 @@ export class ResponseParser {
       this.#sink.onSwitch(head, rest);
       return EMPTY;
     }
-    if (head.status < 200) return rest; // 1xx: the final response is still to come (RFC 9110 §15.2)
+    if (head.status < 200) {
+      this.#interim = true; // the final response is still to come (RFC 9110 §15.2)
+      return rest;
+    }
     this.#keepAlive = parsed.keepAlive;
     this.#keepAliveHintMs = parsed.keepAliveHintMs;
     if (this.#bodyless || head.status === 204 || head.status === 304) {
