@@ -123,6 +123,8 @@ export interface ScriptedUpstream {
   readonly connections: number;
   /** The next request that no earlier call has returned, once its head is there. */
   next(): Promise<UpstreamExchange>;
+  /** Resolves when this many requests have come. */
+  arrived(count: number): Promise<void>;
 }
 
 /** The bytes of the answer to every request, or what to do about one. */
@@ -141,7 +143,7 @@ export async function startUpstream(
   options: UpstreamOptions = {},
 ): Promise<ScriptedUpstream> {
   const exchanges: UpstreamExchange[] = [];
-  const waiting = new Map<number, (exchange: UpstreamExchange) => void>();
+  const watch = new Watch();
   const sockets = new Set<Socket>();
   let asked = 0;
   let connections = 0;
@@ -162,7 +164,7 @@ export async function startUpstream(
         rest = current.push(rest);
         if (!before && current.hasHead) {
           exchanges.push(current);
-          waiting.get(exchanges.length)?.(current);
+          watch.changed();
           if (options.runs === 'at the head') run(current);
         }
         if (!current.complete) return;
@@ -184,10 +186,11 @@ export async function startUpstream(
     get connections() {
       return connections;
     },
-    next() {
-      const known = exchanges[asked++];
-      if (known !== undefined) return Promise.resolve(known);
-      return new Promise((resolve) => waiting.set(asked, resolve));
+    async next() {
+      const index = asked++;
+      await watch.until(() => index < exchanges.length);
+      return exchanges[index] as UpstreamExchange;
     },
+    arrived: (count) => watch.until(() => exchanges.length >= count),
   };
 }
