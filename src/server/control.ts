@@ -30,7 +30,9 @@ export function answerControl(downstream: Downstream, path: RequestPath, state: 
     if (answer === null) return false;
     const { status } = answer;
     const body = Buffer.from(`${JSON.stringify(answer.body)}\n`);
-    const headers = ['content-type', 'application/json', 'content-length', String(body.length)];
+    const length = String(body.length);
+    const headers = ['content-type', 'application/json', 'content-length', length];
+    headers.push('x-sluice-request-id', nextRequestId());
     respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
   } catch (thrown) {
     respond(downstream, errorAnswer(sluiceErrorFrom(thrown), nextRequestId()));
@@ -69,8 +71,9 @@ function readiness(state: GatewayState): Answer {
  */
 function models(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
   const { context, configuredAt } = state;
-  if (downstream.method !== 'GET' || !/^\/(?:v1\/)?models(?:\/|$)/.test(path.raw)) return null;
-  const destination = context.destinations.resolve('GET', path);
+  const { method } = downstream;
+  if ((method !== 'GET' && method !== 'HEAD') || !/^\/(?:v1\/)?models(?:\/|$)/.test(path.raw)) return null;
+  const destination = context.destinations.resolve(method, path);
   const names = context.picker.modelNames;
   if (destination?.kind !== 'v1' || names.length === 0) return null;
   const wanted = decodeURIComponentSafely(destination.endpoint.replace(/^v1\/models\/?/, ''));
