@@ -32,6 +32,6 @@ export function clientContract(name: string, subject: Subject): void {
     upgrades(rows);
     tls(rows);
     loads(rows);
-    rows.refuseUnknownGaps();
+    rows.checkGaps();
   });
 }

@@ -21,14 +21,21 @@ export function connections({ row }: Pick<Rows, 'row'>): void {
       expect(upstream.peers.length).toBe(1);
     });
 
-    row('are used again behind an answer to HEAD', async (client) => {
-      const upstream = await answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
-      for (let round = 0; round < 2; round++) {
-        await send(client, upstream.origin, { method: 'HEAD' }).recorder.ended();
-        await settled();
-      }
-      expect(upstream.peers.length).toBe(1);
-    });
+    for (const [name, method, response] of [
+      ['an answer to HEAD', 'HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'],
+      ['a 204', 'GET', 'HTTP/1.1 204 No Content\r\n\r\n'],
+      ['a 304', 'GET', 'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'],
+      ['a 304 with a length', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n'],
+    ] as const) {
+      row(`are used again behind ${name}`, async (client) => {
+        const upstream = await answering(response);
+        for (let round = 0; round < 2; round++) {
+          await send(client, upstream.origin, { method }).recorder.ended();
+          await settled();
+        }
+        expect(upstream.peers.length).toBe(1);
+      });
+    }
 
     row('are used again behind chunks and a streamed request', async (client) => {
       const upstream = await answering(

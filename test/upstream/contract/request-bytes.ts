@@ -70,6 +70,18 @@ export function requestBytes({ row }: Pick<Rows, 'row'>): void {
       );
     });
 
+    row('writes two Host headers as they stand', async (client) => {
+      const { origin, requests } = await listeningUpstream();
+      await send(client, origin, { headers: ['Host', 'a', 'Host', 'b'] }).recorder.ended();
+      expect(requests[0]).toBe('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
+    });
+
+    row('writes Expect as it stands', async (client) => {
+      const { origin, requests } = await listeningUpstream();
+      await send(client, origin, { headers: ['Host', 'a', 'eXpect', '100-continue'] }).recorder.ended();
+      expect(requests[0]).toMatch(/\r\neXpect: 100-continue\r\n/);
+    });
+
     row('writes bytes above ASCII in a value as the bytes they are', async (client) => {
       const { origin, requests } = await listeningUpstream();
       await send(client, origin, { headers: ['Host', origin.host, 'X', '\xe9\x80\xff\tb'] }).recorder.ended();
