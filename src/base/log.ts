@@ -1,5 +1,6 @@
-import { type DestinationStream, destination, type Logger, type LoggerOptions, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import { LineWriter } from './line-writer.ts';
 
 export interface LogOptions {
   /** `debug` with `--detailed_debug`, else `info`. */
@@ -12,8 +13,8 @@ export interface LogOptions {
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes out what is buffered, synchronously; before the process ends. */
-  flush(): void;
+  /** Resolves when all lines are written; before the process ends. */
+  flush(): Promise<void>;
 }
 
 const OPTIONS = {
@@ -35,12 +36,9 @@ function timestamp(): string {
   return stamp;
 }
 
-/**
- * Lines are gathered and written at most this late, in pieces of this size: a system call a line, on another
- * thread at that, would cost more than the line.
- */
+/** Lines are gathered: a system call a line, on another thread at that, would cost more than the line. */
 const FLUSH_INTERVAL_MS = 250;
-const FLUSH_BYTES = 64 * 1024;
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 
 /** A request's line as a person reads it; the other lines are their message. */
 function message(line: Record<string, unknown>, text: string): string {
@@ -60,14 +58,12 @@ export function createLog(options: LogOptions): Log {
       messageFormat: (line, messageKey) => message(line, String(line[messageKey])),
       hideObject: level !== 'debug',
     });
-    return { logger: pino({ ...OPTIONS, level }, stream as DestinationStream), flush: () => {} };
+    return { logger: pino({ ...OPTIONS, level }, stream as DestinationStream), flush: async () => {} };
   }
-  const stream = destination({
+  const writer = new LineWriter({
     fd,
-    sync: false,
-    minLength: FLUSH_BYTES,
-    maxWrite: 4 * FLUSH_BYTES,
-    periodicFlush: FLUSH_INTERVAL_MS,
+    flushIntervalMs: FLUSH_INTERVAL_MS,
+    maxPendingBytes: MAX_PENDING_BYTES,
   });
-  return { logger: pino({ ...OPTIONS, level }, stream), flush: () => stream.flushSync() };
+  return { logger: pino({ ...OPTIONS, level }, writer), flush: () => writer.flush() };
 }

@@ -45,7 +45,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
   if (options.workers > 1 && !isWorker()) {
     announce(logger, config);
     const code = await superviseWorkers(options.workers, logger);
-    log.flush();
+    await log.flush();
     return code;
   }
   let gateway: Gateway;
@@ -62,7 +62,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
   const stopWatching = reloadOnChange(options, gateway, logger);
   const code = await untilStopped(gateway, logger);
   stopWatching();
-  log.flush();
+  await log.flush();
   return code;
 }
 

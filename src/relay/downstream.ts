@@ -14,10 +14,8 @@ export interface Downstream {
   /** Body bytes handed over so far. */
   readonly bytesOut: number;
 
-  /** Called once when the client has gone before the response was complete. */
-  onGone: (() => void) | null;
-  /** Called when a write that returned false has been taken. */
-  onDrain: (() => void) | null;
+  /** Who hears of the client; an object, since closures here were seen to outlive their exchange. */
+  listener: DownstreamListener | null;
 
   /** Starts reading the request's body; without it none is read. */
   readBody(sink: BodySink): void;
@@ -27,7 +25,7 @@ export interface Downstream {
 
   /** Sends the head; `length` null where the body's length isn't announced. */
   writeHead(status: number, reason: string, headers: readonly string[]): void;
-  /** False: wait for `onDrain`. The chunk may be reused after the call. */
+  /** False: wait for `onClientDrain`. The chunk may be reused after the call. */
   write(chunk: Buffer): boolean;
   end(trailers: readonly string[]): void;
   /** Head and complete body in one go. */
@@ -39,6 +37,13 @@ export interface Downstream {
   break(): void;
   /** Asks that nothing more is read of an unfinished request body: the connection ends with the response. */
   closeAfterResponse(): void;
+}
+
+export interface DownstreamListener {
+  /** The client has gone before the response was complete; called once. */
+  onClientGone(): void;
+  /** A write that returned false has been taken. */
+  onClientDrain(): void;
 }
 
 export interface BodySink {

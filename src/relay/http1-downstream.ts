@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { BodySink, Downstream, RequestBody } from './downstream.ts';
+import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
 
 /** Bodies up to this size travel with the head in one write. */
 const ONE_WRITE_BYTES = 16 * 1024;
@@ -10,13 +10,18 @@ const ONE_WRITE_BYTES = 16 * 1024;
  * listener a connection instead of one a response.
  */
 class ClientConnection {
-  readonly open = new Set<Http1Downstream>();
+  /** An array, not a Set: base/deadlines.ts says why. */
+  readonly open: Http1Downstream[] = [];
 
   constructor(socket: Socket) {
     socket.on('close', () => {
-      for (const downstream of this.open) downstream.gone();
-      this.open.clear();
+      for (const downstream of this.open.splice(0)) downstream.gone();
     });
+  }
+
+  remove(downstream: Http1Downstream): void {
+    const index = this.open.indexOf(downstream);
+    if (index !== -1) this.open.splice(index, 1);
   }
 }
 
@@ -24,8 +29,7 @@ const connections = new WeakMap<Socket, ClientConnection>();
 
 /** An exchange on `node:http`'s server. */
 export class Http1Downstream implements Downstream {
-  onGone: (() => void) | null = null;
-  onDrain: (() => void) | null = null;
+  listener: DownstreamListener | null = null;
   bytesOut = 0;
   readonly expectsContinue: boolean;
   readonly body: RequestBody;
@@ -47,7 +51,7 @@ export class Http1Downstream implements Downstream {
       connections.set(socket, connection);
     }
     this.#connection = connection;
-    connection.open.add(this);
+    connection.open.push(this);
   }
 
   get method(): string {
@@ -90,7 +94,7 @@ export class Http1Downstream implements Downstream {
     if (this.#response.write(Buffer.from(chunk))) return true;
     if (!this.#drainWatched) {
       this.#drainWatched = true;
-      this.#response.on('drain', () => this.onDrain?.());
+      this.#response.on('drain', () => this.listener?.onClientDrain());
     }
     return false;
   }
@@ -113,7 +117,7 @@ export class Http1Downstream implements Downstream {
   }
 
   break(): void {
-    this.#connection.open.delete(this);
+    this.#connection.remove(this);
     const { socket } = this.#request;
     if (
       this.#response.headersSent &&
@@ -131,7 +135,7 @@ export class Http1Downstream implements Downstream {
 
   /** The connection closed under this exchange. */
   gone(): void {
-    this.onGone?.();
+    this.listener?.onClientGone();
   }
 
   #storeHead(status: number, reason: string, headers: readonly string[]): void {
@@ -140,7 +144,7 @@ export class Http1Downstream implements Downstream {
   }
 
   #finished(): void {
-    this.#connection.open.delete(this);
+    this.#connection.remove(this);
   }
 }
 

@@ -4,13 +4,12 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { BodySink, Downstream, RequestBody } from './downstream.ts';
+import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
 import { http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
 
 /** An exchange on one HTTP/2 stream. Names are lower case and have no order of their own there (RFC 9113 §8.2). */
 export class Http2Downstream implements Downstream {
-  onGone: (() => void) | null = null;
-  onDrain: (() => void) | null = null;
+  listener: DownstreamListener | null = null;
   bytesOut = 0;
   readonly expectsContinue: boolean;
   readonly headers: readonly string[];
@@ -28,9 +27,9 @@ export class Http2Downstream implements Downstream {
     this.expectsContinue = request.headers.expect?.toLowerCase() === '100-continue';
     this.body = bodyOf(request);
     this.#stream.on('close', () => {
-      if (!this.#ended || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.onGone?.();
+      if (!this.#ended || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.listener?.onClientGone();
     });
-    this.#stream.on('drain', () => this.onDrain?.());
+    this.#stream.on('drain', () => this.listener?.onClientDrain());
     // A stream's error is followed by its close, which is what counts here.
     this.#stream.on('error', () => {});
   }
@@ -87,7 +86,7 @@ export class Http2Downstream implements Downstream {
   }
 
   break(): void {
-    this.onGone = null;
+    this.listener = null;
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 

@@ -15,7 +15,7 @@ import type {
 import type { Destination } from '../upstream/destination.ts';
 import type { Lease } from '../upstream/pick.ts';
 import { createModelScanner } from './create-model-scanner.ts';
-import type { BodySink, Downstream } from './downstream.ts';
+import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
@@ -40,8 +40,9 @@ export function relay(downstream: Downstream, path: RequestPath, context: RelayC
   new RelayExchange(downstream, path, context).start();
 }
 
-class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
+class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, Deadlined {
   deadlineAt = NEVER;
+  watchIndex = -1;
   readonly #id = nextRequestId();
   readonly #startedAt = performance.now();
   readonly #downstream: Downstream;
@@ -70,7 +71,7 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
   }
 
   start(): void {
-    this.#downstream.onGone = () => this.#gone();
+    this.#downstream.listener = this;
     try {
       this.#admit();
       this.#openBody();
@@ -261,7 +262,6 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
   #flushHead(head: UpstreamHead): void {
     this.#head = null;
     this.#phase = 'answering';
-    this.#downstream.onDrain = () => this.#call?.resume();
     this.#downstream.writeHead(head.status, head.reason, this.#headHeaders);
   }
 
@@ -275,7 +275,11 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
     );
   }
 
-  #gone(): void {
+  onClientDrain(): void {
+    this.#call?.resume();
+  }
+
+  onClientGone(): void {
     if (this.#phase === 'done') return;
     this.#call?.abort();
     this.#status = this.#status === 0 ? 499 : this.#status;
@@ -322,7 +326,7 @@ class RelayExchange implements UpstreamHandler, BodySink, Deadlined {
     unwatch(this);
     this.#lease?.release();
     if (this.#reading && !this.#bodyRead) this.#downstream.resumeBody();
-    this.#downstream.onGone = null;
+    this.#downstream.listener = null;
     const now = performance.now();
     this.#context.log({
       id: this.#id,

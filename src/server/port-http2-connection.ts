@@ -12,6 +12,7 @@ export class Http2Connection implements Deadlined {
   readonly kind = 'http2';
   readonly session: ServerHttp2Session;
   deadlineAt: number;
+  watchIndex = -1;
   readonly #socket: Socket;
   readonly #idleTimeoutMs: number;
   #stage: 'preface' | 'serving' | 'closing' = 'preface';

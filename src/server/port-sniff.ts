@@ -23,6 +23,7 @@ export interface SniffTargets {
 export class SniffedConnection implements Deadlined {
   readonly kind = 'sniffed';
   deadlineAt: number;
+  watchIndex = -1;
   readonly #socket: Socket;
   readonly #targets: SniffTargets;
   #held: Buffer | null = null;

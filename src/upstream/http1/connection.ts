@@ -44,6 +44,7 @@ type Phase = 'connecting' | 'idle' | 'busy' | 'closed';
 export class Connection implements Carrier, ResponseSink, Deadlined {
   readonly origin: Origin;
   deadlineAt = NEVER;
+  watchIndex = -1;
   readonly #owner: ConnectionOwner;
   readonly #parser: ResponseParser;
   readonly #socket: Socket;
