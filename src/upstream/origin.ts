@@ -24,7 +24,7 @@ export function targetFrom(url: string): Target {
   const parsed = new URL(url);
   const tls = parsed.protocol === 'https:';
   const port = parsed.port === '' ? (tls ? 443 : 80) : Number(parsed.port);
-  const written = pathAsWritten(url);
+  const [path, query] = pathAndQueryAsWritten(url);
   const target: Target = {
     origin: {
       key: `${parsed.protocol}//${parsed.hostname}:${port}`,
@@ -33,21 +33,23 @@ export function targetFrom(url: string): Target {
       port,
       host: parsed.host,
     },
-    path: written.replace(/\/+$/, ''),
-    exactPath: written === '' ? '/' : written,
-    query: parsed.search.slice(1),
+    path: path.replace(/\/+$/, ''),
+    exactPath: path === '' ? '/' : path,
+    query,
   };
   if (cache.size >= CACHE_SIZE) cache.clear();
   cache.set(url, target);
   return target;
 }
 
-/** The path between authority and query as the operator wrote it: `new URL` would resolve dots and re-encode. */
-function pathAsWritten(url: string): string {
-  const afterAuthority = url.slice(url.indexOf('://') + 3);
-  const slash = afterAuthority.search(/[/?#]/);
-  if (slash === -1) return '';
-  return afterAuthority.slice(slash).replace(/[?#].*$/s, '');
+/** Behind the authority, as the operator wrote it: `new URL` would resolve dots and encode quotes. */
+function pathAndQueryAsWritten(url: string): [path: string, query: string] {
+  const afterAuthority = url.slice(url.indexOf('://') + 3).replace(/#.*$/s, '');
+  const start = afterAuthority.search(/[/?]/);
+  if (start === -1) return ['', ''];
+  const rest = afterAuthority.slice(start);
+  const mark = rest.indexOf('?');
+  return mark === -1 ? [rest, ''] : [rest.slice(0, mark), rest.slice(mark + 1)];
 }
 
 /**
