@@ -29,8 +29,8 @@ const TARGET = /^\/[!"$-~]*$/;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)([/?#].*)?$/i;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const LOWER_TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-/** Controls, DEL and obs-text: CR, LF and NUL among them (RFC 9110 §5.5). */
-const UNSAFE_VALUE = /[^\t\x20-\x7e]/;
+/** Controls and DEL, CR, LF and NUL among them. Bytes beyond ASCII are no danger: obs-text (RFC 9110 §5.5). */
+const UNSAFE_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 /** Narrower than RFC 3986's `host`: names and addresses as they occur, so that every parser behind us agrees. */
 const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::([0-9]{1,5}))?$/;
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
@@ -98,7 +98,7 @@ function gatherFraming(
     const name = rawHeaders[i] as string;
     const value = rawHeaders[i + 1] as string;
     if (UNSAFE_VALUE.test(value)) {
-      return malformed(`The header ${JSON.stringify(name)} holds bytes outside visible ASCII.`);
+      return malformed(`The header ${JSON.stringify(name)} holds a control character.`);
     }
     if (wire === 'http2') {
       // How RFC 9113 §6.5.2 counts. nghttp2 does too, but only once the client has acknowledged our SETTINGS.
