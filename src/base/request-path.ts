@@ -9,14 +9,18 @@ export interface RequestPath {
   readonly raw: string;
   /** Behind the `?`, as sent; `` when there is none. */
   readonly query: string;
+  /** The target ends in its `?`: another target than the one without (RFC 3986 §6.2.3). */
+  readonly emptyQuery?: true;
 }
 
 /** Parses an origin-form request target (RFC 9112 §3.2.1). */
 export function parseRequestPath(target: string): RequestPath {
   const mark = target.indexOf('?');
-  return mark === -1
-    ? { raw: target, query: '' }
-    : { raw: target.slice(0, mark), query: target.slice(mark + 1) };
+  if (mark === -1) return { raw: target, query: '' };
+  const raw = target.slice(0, mark);
+  return mark === target.length - 1
+    ? { raw, query: '', emptyQuery: true }
+    : { raw, query: target.slice(mark + 1) };
 }
 
 /** `.` or `..` between two slashes, each character as it is or percent-encoded any number of times. */

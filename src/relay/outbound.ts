@@ -37,7 +37,7 @@ export function outboundFrom(options: OutboundOptions): Outbound {
   const query = joinQuery(target.query, clientQuery, route?.defaultQueryParams ?? null);
   return {
     origin: target.origin,
-    path: query === '' ? path : `${path}?${query}`,
+    path: query === '' && options.path.emptyQuery !== true ? path : `${path}?${query}`,
     headers: upstreamHeaders({
       client: options.headers,
       admission,

@@ -6,12 +6,15 @@ describe('parseRequestPath', () => {
   test.each([
     ['/', '/', ''],
     ['/a?b', '/a', 'b'],
-    ['/a?', '/a', ''],
     ['/a?b?c=/d', '/a', 'b?c=/d'],
     ['/a%3Fb?c', '/a%3Fb', 'c'],
     ['//h/a', '//h/a', ''],
   ])('%s', (target, raw, query) => {
     expect(parseRequestPath(target)).toEqual({ raw, query });
+  });
+
+  test('tells an empty query from none', () => {
+    expect(parseRequestPath('/a?')).toEqual({ raw: '/a', query: '', emptyQuery: true });
   });
 });
 

@@ -91,7 +91,7 @@ describe('the URL on a provider route', () => {
   });
 
   test.each([
-    ['http://h', '/vllm/x?', '/x'],
+    ['http://h', '/vllm/x?', '/x?'],
     ['http://h', '/vllm/x?a=1&b=2&a=3&A=4', '/x?a=1&b=2&a=3&A=4'], // #13334
     ['http://h', '/vllm/x?q=a+b%20c%2B%26&e=&f&&=g', '/x?q=a+b%20c%2B%26&e=&f&&=g'], // #15087
     ['http://h', '/vllm/x?a=?b/c', '/x?a=?b/c'],
