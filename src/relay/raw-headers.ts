@@ -26,15 +26,27 @@ export function http2Headers(raw: readonly string[]): Record<string, string | st
   return out;
 }
 
-/** Raw headers of an HTTP/2 request as HTTP/1.1 would have them: no pseudo-headers, `:authority` as Host. */
+/**
+ * Raw headers of an HTTP/2 request as HTTP/1.1 would have them: no pseudo-headers, `:authority` as Host, and the
+ * crumbs that clients cut their cookies into put together again (RFC 9113 §8.2.3).
+ */
 export function withoutPseudoHeaders(raw: readonly string[], authority: string): string[] {
   const out: string[] = [];
   let hosted = false;
+  let cookieAt = -1;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
+    const value = raw[i + 1] as string;
     if (name.startsWith(':')) continue;
     if (name === 'host') hosted = true;
-    out.push(name, raw[i + 1] as string);
+    if (name === 'cookie') {
+      if (cookieAt !== -1) {
+        out[cookieAt] += `; ${value}`;
+        continue;
+      }
+      cookieAt = out.length + 1;
+    }
+    out.push(name, value);
   }
   if (!hosted) out.unshift('host', authority);
   return out;

@@ -91,7 +91,7 @@ function pushClientHeader(out: string[], name: string, value: string, options: U
   switch (kind) {
     case 'cookie': {
       const kept = admission.key === null ? value : withoutKeyCookie(value, admission.key);
-      if (policy !== 'entity' && kept !== '') out.push(name, kept);
+      if (policy !== 'entity' && (kept !== '' || value === '')) out.push(name, kept);
       return;
     }
     case 'websocket_protocol': {
