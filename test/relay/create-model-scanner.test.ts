@@ -91,6 +91,13 @@ describe('the scanner of a request', () => {
     expect(createModelScanner(contentType)).toBeNull();
   });
 
+  test.each(['application/x-ndjson', 'application/jsonl; charset=utf-8', ' Application/JSON-seq'])(
+    'is none for %j: no line is the request',
+    (contentType) => {
+      expect(createModelScanner(contentType)).toBeNull();
+    },
+  );
+
   test('is none for a form whose parts cannot be told apart', () => {
     expect(createModelScanner('multipart/form-data')).toBeNull();
     expect(createModelScanner('multipart/form-data; boundary=a; boundary=b')).toBeNull();
