@@ -67,8 +67,22 @@ export class Http1Downstream implements Downstream {
   }
 
   readBody(sink: BodySink): void {
-    this.#request.on('data', (chunk: Buffer) => sink.onBodyData(chunk));
-    this.#request.on('end', () => sink.onBodyEnd(this.#request.rawTrailers));
+    const { body } = this;
+    if (body.kind !== 'length') {
+      this.#request.on('data', (chunk: Buffer) => sink.onBodyData(chunk));
+      this.#request.on('end', () => sink.onBodyEnd(this.#request.rawTrailers));
+      return;
+    }
+    // The last byte is the end; Node's own event comes two turns of the event loop later.
+    let missing = body.length;
+    if (missing === 0) sink.onBodyEnd([]);
+    else {
+      this.#request.on('data', (chunk: Buffer) => {
+        missing -= chunk.length;
+        sink.onBodyData(chunk);
+        if (missing === 0) sink.onBodyEnd([]);
+      });
+    }
   }
 
   pauseBody(): void {
@@ -85,7 +99,8 @@ export class Http1Downstream implements Downstream {
 
   writeHead(status: number, reason: string, headers: readonly string[]): void {
     this.#storeHead(status, reason, headers);
-    this.#response.flushHeaders();
+    // Not `flushHeaders`, which would encode bytes beyond ASCII as UTF-8.
+    this.#response.write('', 'latin1');
   }
 
   write(chunk: Buffer): boolean {
