@@ -10,6 +10,11 @@ const FOREIGN_CHARSET =
 /** Many values, one a line: none of them is the request. */
 const LINES = /^[ \t]*application\/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-seq)[ \t]*(?:;|$)/i;
 
+/** A body of this type may name its model, so that compressing it would hide the name. */
+export function mayNameModel(contentType: string | null): boolean {
+  return contentType === null || /json|form|text/i.test(contentType);
+}
+
 /**
  * The scanner for a request's body, by its Content-Type (null: the request has none).
  *

@@ -23,6 +23,8 @@ export interface Downstream {
   resumeBody(): void;
   sendContinue(): void;
 
+  /** Sends an informational response where the client's protocol and the moment allow it; else drops it. */
+  writeInterim(status: number, reason: string, headers: readonly string[]): void;
   /** Sends the head; `length` null where the body's length isn't announced. */
   writeHead(status: number, reason: string, headers: readonly string[]): void;
   /** False: wait for `onClientDrain`. The chunk may be reused after the call. */

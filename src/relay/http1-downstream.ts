@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
+import { headerLines } from './raw-headers.ts';
 
 /** Bodies up to this size travel with the head in one write. */
 const ONE_WRITE_BYTES = 16 * 1024;
@@ -95,6 +96,14 @@ export class Http1Downstream implements Downstream {
 
   sendContinue(): void {
     this.#response.writeContinue();
+  }
+
+  writeInterim(status: number, reason: string, headers: readonly string[]): void {
+    const { socket } = this.#response;
+    // A pipelined response has no socket until its turn comes, and a hint is not worth a buffer that fills.
+    if (socket === null || socket.writableNeedDrain || this.#response.headersSent) return;
+    if (this.#request.httpVersion !== '1.1') return;
+    socket.write(`HTTP/1.1 ${status} ${reason}\r\n${headerLines(headers)}\r\n`, 'latin1');
   }
 
   writeHead(status: number, reason: string, headers: readonly string[]): void {

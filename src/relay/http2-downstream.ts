@@ -59,6 +59,11 @@ export class Http2Downstream implements Downstream {
     this.#stream.additionalHeaders({ ':status': 100 });
   }
 
+  writeInterim(status: number, _reason: string, headers: readonly string[]): void {
+    if (this.#stream.destroyed || this.#stream.closed || this.#stream.headersSent) return;
+    this.#stream.additionalHeaders({ ':status': status, ...http2Headers(headers) });
+  }
+
   writeHead(status: number, _reason: string, headers: readonly string[]): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
     this.#stream.respond(

@@ -14,7 +14,7 @@ import type {
 } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
 import type { Lease } from '../upstream/pick.ts';
-import { createModelScanner } from './create-model-scanner.ts';
+import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
 import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
 import type { ModelScanner } from './model-scanner.ts';
@@ -95,8 +95,9 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       return;
     }
     if (this.#destination?.kind !== 'route') {
-      this.#scanner = createModelScanner(headerValue(headers, 'content-type'));
-      if (this.#scanner !== null) refuseCompressed(headers);
+      const contentType = headerValue(headers, 'content-type');
+      this.#scanner = createModelScanner(contentType);
+      if (this.#scanner !== null && mayNameModel(contentType)) refuseCompressed(headers);
     } else if (body.kind === 'unknown_length') {
       // Nothing in the body decides where it goes, and its sender may wait for an answer to its head.
       this.#send(null);
@@ -206,6 +207,12 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   }
 
   // --- the response's way back
+
+  onInterim(head: UpstreamHead): void {
+    if (this.#phase !== 'sending') return;
+    // The same fields have no place in a 1xx as in trailers.
+    this.#downstream.writeInterim(head.status, head.reason, passableTrailers(head.headers));
+  }
 
   onHead(head: UpstreamHead, more: boolean): void {
     this.#firstByteAt = performance.now();

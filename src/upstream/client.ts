@@ -68,6 +68,8 @@ export interface UpstreamHandler {
    * bytes, so `onData` or `onEnd` follows before this turn of the event loop ends and the head may wait for it.
    */
   onHead(head: UpstreamHead, more: boolean): void;
+  /** An informational response before the final one, but 100 and 101 (RFC 9110 §15.2). May come several times. */
+  onInterim?(head: UpstreamHead): void;
   /** Body bytes, framing removed. The buffer is only valid during the call: copy what is kept. False: pause. */
   onData(chunk: Buffer): boolean;
   /** The response is complete. */

@@ -175,6 +175,10 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     this.#exchange?.handler.onHead(head, more);
   }
 
+  onInterim(head: UpstreamHead): void {
+    this.#exchange?.handler.onInterim?.(head);
+  }
+
   onBody(bytes: Buffer): void {
     if (this.#exchange?.handler.onData(bytes) === false) this.pause();
   }

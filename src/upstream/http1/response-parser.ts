@@ -6,6 +6,8 @@ import { parseHead } from './response-head.ts';
 /** What a parser finds, in order: one head, any number of body pieces, one completion (or, on 101, an upgrade). */
 export interface ResponseSink {
   onHead(head: UpstreamHead, more: boolean): void;
+  /** A 1xx, but 100 and 101. */
+  onInterim?(head: UpstreamHead): void;
   onBody(bytes: Buffer): void;
   onComplete(trailers: readonly string[]): void;
   /** The peer switched protocols; `rest` are bytes of the new one. */
@@ -149,6 +151,8 @@ export class ResponseParser {
     }
     if (head.status < 200) {
       this.#interim = true; // the final response is still to come (RFC 9110 §15.2)
+      // Nobody asked for a 100: `Expect` doesn't go on.
+      if (head.status !== 100) this.#sink.onInterim?.(head);
       return rest;
     }
     this.#keepAlive = parsed.keepAlive;
