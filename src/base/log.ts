@@ -13,21 +13,23 @@ export interface LogOptions {
 
 export interface Log {
   readonly logger: Logger;
+  /** Takes a finished JSON line past the logger; null when lines are for people. */
+  readonly lines: ((line: string) => void) | null;
   /** Resolves when all lines are written; before the process ends. */
   flush(): Promise<void>;
 }
 
 const OPTIONS = {
   base: null,
-  timestamp,
+  timestamp: logTime,
   formatters: { level: (label: string) => ({ level: label }) },
 } satisfies LoggerOptions;
 
 let stampedAt = 0;
 let stamp = '';
 
-/** ISO 8601, made once a millisecond: under load many lines share one. */
-function timestamp(): string {
+/** The field `"time"` of a line, its comma in front: ISO 8601, made once a millisecond: under load many lines share one. */
+export function logTime(): string {
   const now = Date.now();
   if (now !== stampedAt) {
     stampedAt = now;
@@ -58,12 +60,20 @@ export function createLog(options: LogOptions): Log {
       messageFormat: (line, messageKey) => message(line, String(line[messageKey])),
       hideObject: level !== 'debug',
     });
-    return { logger: pino({ ...OPTIONS, level }, stream as DestinationStream), flush: async () => {} };
+    return {
+      logger: pino({ ...OPTIONS, level }, stream as DestinationStream),
+      lines: null,
+      flush: async () => {},
+    };
   }
   const writer = new LineWriter({
     fd,
     flushIntervalMs: FLUSH_INTERVAL_MS,
     maxPendingBytes: MAX_PENDING_BYTES,
   });
-  return { logger: pino({ ...OPTIONS, level }, writer), flush: () => writer.flush() };
+  return {
+    logger: pino({ ...OPTIONS, level }, writer),
+    lines: (line) => writer.write(line),
+    flush: () => writer.flush(),
+  };
 }

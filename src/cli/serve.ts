@@ -41,7 +41,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
   }
   const debug = options.detailedDebug || config.detailedDebug;
   const log = createLog({ level: debug ? 'debug' : 'info', pretty: process.stdout.isTTY === true, fd: 1 });
-  const { logger } = log;
+  const { logger, lines } = log;
   if (options.workers > 1 && !isWorker()) {
     announce(logger, config);
     const code = await superviseWorkers(options.workers, logger);
@@ -50,7 +50,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
   }
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ config, host, port: options.port, logger, version: VERSION });
+    gateway = await startGateway({ config, host, port: options.port, logger, lines, version: VERSION });
   } catch (error) {
     process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;

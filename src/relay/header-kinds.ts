@@ -83,12 +83,14 @@ export function isHopByHop(raw: string): boolean {
 const NOT_NOMINABLE: ReadonlySet<string> = new Set(['host', 'content-length', 'te', 'content-type']);
 
 const NONE: ReadonlySet<string> = new Set();
+const CONNECTION = 'connection';
 
 /** The lower-case names that the Connection headers among these raw pairs nominate. */
 export function nominatedHeaders(headers: readonly string[]): ReadonlySet<string> {
   let nominated: Set<string> | null = null;
   for (let i = 0; i < headers.length; i += 2) {
-    if (headerName(headers[i] as string).kind !== 'connection') continue;
+    const name = headers[i] as string;
+    if (name.length !== CONNECTION.length || name.toLowerCase() !== CONNECTION) continue;
     const value = (headers[i + 1] as string).toLowerCase();
     if (value === 'keep-alive' || value === 'close') continue;
     for (const token of value.split(',')) {

@@ -104,9 +104,9 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     }
     if (expectsContinue) this.#downstream.sendContinue();
     this.#reading = true;
-    this.#downstream.readBody(this);
     this.#touchBody();
     watch(this);
+    this.#downstream.readBody(this);
   }
 
   onBodyData(chunk: Buffer): void {

@@ -1,6 +1,6 @@
 import type { Admission } from '../access/admit.ts';
 import { SUBPROTOCOL_PREFIX } from '../access/credentials.ts';
-import { headerName, nominatedHeaders } from './header-kinds.ts';
+import { type HeaderName, headerName, nominatedHeaders } from './header-kinds.ts';
 import { passableTrailers } from './response-headers.ts';
 
 export interface UpstreamHeadersOptions {
@@ -66,7 +66,7 @@ export function upstreamHeaders(options: UpstreamHeadersOptions): string[] {
       default:
         if (nominated.size > 0 && nominated.has(lower)) break;
         if (hasName(inject, lower)) break; // the configured one wins
-        pushClientHeader(out, name, value, options);
+        pushClientHeader(out, { name, lower, kind, value }, options);
     }
   }
   if (!hostDone) out.unshift('Host', options.host);
@@ -83,10 +83,16 @@ function pushFraming(out: string[], framing: Framing, name: string | null): void
   else if (framing.kind === 'chunked') out.push(name ?? 'Transfer-Encoding', 'chunked');
 }
 
+interface Field extends HeaderName {
+  /** As it was spelled. */
+  readonly name: string;
+  readonly value: string;
+}
+
 /** Pushes what may pass of a header that is the client's own. */
-function pushClientHeader(out: string[], name: string, value: string, options: UpstreamHeadersOptions): void {
+function pushClientHeader(out: string[], field: Field, options: UpstreamHeadersOptions): void {
   const { admission, policy } = options;
-  const { lower, kind } = headerName(name);
+  const { name, lower, kind, value } = field;
   if (lower === options.keyHeader) return;
   switch (kind) {
     case 'cookie': {
@@ -129,7 +135,8 @@ function isPassable(name: string, inject: readonly string[]): boolean {
 
 function hasName(pairs: readonly string[], lower: string): boolean {
   for (let i = 0; i < pairs.length; i += 2) {
-    if (headerName(pairs[i] as string).lower === lower) return true;
+    const name = pairs[i] as string;
+    if (name.length === lower.length && name.toLowerCase() === lower) return true;
   }
   return false;
 }

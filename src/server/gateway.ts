@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../base/config/config.ts';
 import { createDetailLog } from '../telemetry/detail-log.ts';
-import { createRequestLog } from '../telemetry/request-log.ts';
+import { createRequestLog, type LineSink } from '../telemetry/request-log.ts';
 import { Http1Client } from '../upstream/http1/http1-client.ts';
 import { contextFrom } from './context.ts';
 import type { GatewayState } from './control.ts';
@@ -15,6 +15,8 @@ export interface GatewayOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly logger: Logger;
+  /** Where the lines of requests may go without passing through the logger; see `createRequestLog`. */
+  readonly lines?: LineSink | null;
   readonly version: string;
 }
 
@@ -40,7 +42,7 @@ export interface Gateway {
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, version } = options;
-  const log = createRequestLog(logger);
+  const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
   let config = options.config;
   let client = new Http1Client({ verifyTls: config.verifyUpstreamTls });

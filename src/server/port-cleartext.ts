@@ -47,11 +47,14 @@ export function createCleartextListener(options: ListenerOptions): Listener {
 
   http1.on('request', (req, res) => gate1.request(req, res));
   http1.on('checkContinue', (req, res) => gate1.checkContinue(req, res));
+  // An expectation that nobody knows may be passed over (RFC 9110 §10.1.1); Node would answer 417 behind our back.
+  http1.on('checkExpectation', (req, res) => gate1.request(req, res));
   http1.on('upgrade', (req, socket, head) => gate1.upgrade(req, socket, head));
   http1.on('connect', (req) => gate1.connect(req, req.socket));
   http1.on('clientError', (error, socket) => gate1.clientError(error, socket as Socket));
   http2.on('request', (req, res) => gate2.request(req, res));
   http2.on('checkContinue', (req, res) => gate2.checkContinue(req, res));
+  http2.on('checkExpectation', (req, res) => gate2.request(req, res));
   http2.on('connect', (req: Http2ServerRequest, res: Http2ServerResponse) => gate2.connect(req, res));
   return { server: http1, setTls: null };
 }

@@ -61,6 +61,8 @@ export function createTlsListener(options: ListenerOptions, tls: TlsPair): Liste
     if (req instanceof IncomingMessage && res instanceof ServerResponse) gate1.request(req, res);
     else if (req instanceof Http2ServerRequest && res instanceof Http2ServerResponse) gate2.request(req, res);
   });
+  // Passed over, as in port-cleartext.ts.
+  server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   server.on('checkContinue', (req, res) => {
     if (req instanceof IncomingMessage && res instanceof ServerResponse) gate1.checkContinue(req, res);
     else if (req instanceof Http2ServerRequest && res instanceof Http2ServerResponse)

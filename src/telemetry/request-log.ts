@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { logTime } from '../base/log.ts';
 
 /** How an exchange ended. */
 export type Outcome =
@@ -38,29 +39,54 @@ export interface RequestRecord {
 
 export type RequestLog = (record: RequestRecord) => void;
 
-/** Writes one line a request: failures of ours or of an upstream as warnings. */
-export function createRequestLog(logger: Logger): RequestLog {
+/** Takes a finished JSON line with its line end. */
+export type LineSink = (line: string) => void;
+
+/**
+ * Writes one line a request: failures of ours or of an upstream as warnings. With `lines` the line of a request that
+ * went well, which is nearly all of them, is put together here: pino takes three times as long to find out what is
+ * known of it beforehand (2.8 µs). Both write the same fields in the same order.
+ */
+export function createRequestLog(logger: Logger, lines: LineSink | null): RequestLog {
+  const direct = lines !== null && logger.isLevelEnabled('info') ? lines : null;
   return (record) => {
-    const line = {
-      request: record.id,
-      method: record.method,
-      path: record.path,
-      route: record.route,
-      target: record.target,
-      model: record.model,
-      status: record.status,
-      outcome: record.outcome,
-      why: record.why,
-      bytes_in: record.bytesIn,
-      bytes_out: record.bytesOut,
-      first_byte_ms: rounded(record.firstByteMs),
-      duration_ms: rounded(record.durationMs),
-    };
-    if (record.cause !== null && record.cause !== undefined) {
-      const { cause } = record;
-      logger.warn({ ...line, cause: cause instanceof Error ? cause.message : String(cause) }, 'request');
-    } else logger.info(line, 'request');
+    const { cause } = record;
+    if (cause !== null && cause !== undefined) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      logger.warn({ ...fieldsOf(record), cause: reason }, 'request');
+    } else if (direct !== null) direct(lineOf(record));
+    else logger.info(fieldsOf(record), 'request');
   };
+}
+
+function fieldsOf(record: RequestRecord): Readonly<Record<string, unknown>> {
+  return {
+    request: record.id,
+    method: record.method,
+    path: record.path,
+    route: record.route,
+    target: record.target,
+    model: record.model,
+    status: record.status,
+    outcome: record.outcome,
+    why: record.why,
+    bytes_in: record.bytesIn,
+    bytes_out: record.bytesOut,
+    first_byte_ms: rounded(record.firstByteMs),
+    duration_ms: rounded(record.durationMs),
+  };
+}
+
+function lineOf(record: RequestRecord): string {
+  // Whatever a client or an operator chose goes through `quoted`; the rest can't hold a quote.
+  return `{"level":"info"${logTime()},"request":"${record.id}","method":"${record.method}","path":${quoted(record.path)},"route":${quoted(record.route)},"target":${quoted(record.target)},"model":${quoted(record.model)},"status":${record.status},"outcome":"${record.outcome}","why":${quoted(record.why)},"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"first_byte_ms":${rounded(record.firstByteMs)},"duration_ms":${rounded(record.durationMs)},"msg":"request"}\n`;
+}
+
+const PLAIN = /^[\w\-./:#@ ]*$/;
+
+function quoted(text: string | null): string {
+  if (text === null) return 'null';
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** Milliseconds with three decimals. */
