@@ -34,6 +34,8 @@ export function createCleartextListener(options: ListenerOptions): Listener {
       serveHttp1?.call(http1, socket);
     },
     http2(socket: Socket): void {
+      // An HTTP/1 client may close its sending side and wait for the answer; an HTTP/2 client that does has gone.
+      socket.allowHalfOpen = false;
       opening = socket;
       http2.emit('connection', socket);
       opening = null;

@@ -45,9 +45,15 @@ export function openHttp1(port: number, question: Question): Live {
       for (let i = 0; i < trailers.length; i += 2) last += `${trailers[i]}: ${trailers[i + 1]}\r\n`;
       socket.write(`${last}\r\n`);
     },
+    leave: () => void socket.destroy(),
     vanish: () => void socket.resetAndDestroy(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
+    interim: (status) =>
+      watch.until(() => reader.interim.some((line) => statusOf(line) === status) || closed),
+    get unsentBytes() {
+      return socket.writableLength;
+    },
     async head() {
       await watch.until(() => reader.hasHead || closed);
       return { status: statusOf(reader.startLine), headers: reader.headers };

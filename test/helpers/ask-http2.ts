@@ -42,8 +42,10 @@ export function openHttp2(port: number, question: Question): Live {
   });
   stream.on('error', () => {});
   stream.on('wantTrailers', () => stream.sendTrailers(objectOf(trailers)));
-  stream.on('headers', (raw) => interim.push(Number(raw[':status'])));
-  stream.on('continue', () => interim.push(100));
+  stream.on('headers', (fields) => {
+    interim.push(Number(fields[':status']));
+    watch.changed();
+  });
   stream.on('response', (fields, _flags, raw) => {
     status = Number(fields[':status']);
     received = raw.filter((_, i) => !(raw[i - (i % 2)] as string).startsWith(':'));
@@ -73,9 +75,14 @@ export function openHttp2(port: number, question: Question): Live {
       trailers = pairs;
       stream.end();
     },
+    leave: () => session.destroy(),
     vanish: () => stream.close(constants.NGHTTP2_CANCEL),
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
+    interim: (awaited) => watch.until(() => interim.includes(awaited) || closed),
+    get unsentBytes() {
+      return stream.writableLength;
+    },
     async head() {
       await watch.until(() => status !== 0 || closed);
       return { status, headers: received };

@@ -40,9 +40,15 @@ export interface Live {
   end(trailers?: Pairs): void;
   /** Goes away without a word: the connection (HTTP/1.1) or the stream (HTTP/2) is reset. */
   vanish(): void;
+  /** Closes its connection, as a process does that ends. */
+  leave(): void;
   /** Stops and goes on reading the response. */
   pause(): void;
   resume(): void;
+  /** Resolves when this 1xx is there, or the response is over without it. */
+  interim(status: number): Promise<void>;
+  /** Body bytes that have been written and have not left this process. */
+  readonly unsentBytes: number;
   /** Resolves when the response's head is there. */
   head(): Promise<{ readonly status: number; readonly headers: Pairs }>;
   /** Resolves when this many bytes of the response's body are there. */
