@@ -111,7 +111,7 @@ export const UNDICI_GAPS: ReadonlyMap<string, Gap> = new Map(
         expect((await recorder.ended()).head?.reason).toBe(' well');
       },
     },
-    'passes over "100 Continue"': {
+    'passes over "100 Continue", which nobody asked for': {
       instead: 'a 100 that nobody asked for fails with protocol',
       run: async (client) => {
         const { origin } = await answering(`HTTP/1.1 100 Continue\r\n\r\n${EMPTY_ANSWER}`);

@@ -51,6 +51,8 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   #phase: Phase = 'connecting';
   #reused = false;
   #paused = false;
+  /** What a streamed request of known length still has to send. */
+  #bodyLeft = 0;
   #exchange: Exchange | null = null;
 
   constructor(origin: Origin, owner: ConnectionOwner, options: ConnectionOptions) {
@@ -84,6 +86,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     }
     const head = encodeHead(request.method, request.path, request.headers);
     const { body } = request;
+    if (body.kind === 'stream') this.#bodyLeft = body.length ?? 0;
     if (body.kind !== 'whole') this.#socket.write(head, 'latin1');
     else if (body.bytes.length <= ONE_WRITE_BYTES) {
       // One string, one write: a head and a body apart would be a writev, which is dearer.
@@ -106,7 +109,14 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
       this.#socket.write(chunk);
       more = this.#socket.write('\r\n', 'latin1');
       this.#socket.uncork();
-    } else more = this.#socket.write(chunk);
+    } else {
+      this.#bodyLeft -= chunk.length;
+      if (this.#bodyLeft < 0) {
+        this.#refuseLength('longer');
+        return true;
+      }
+      more = this.#socket.write(chunk);
+    }
     // An upstream that takes no more of the request owes a sign of life like one that has all of it.
     if (!more && this.deadlineAt === NEVER) this.#awaitFirstByte(exchange);
     return more;
@@ -116,6 +126,9 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     if (exchange !== this.#exchange || exchange.sent) return;
     if (exchange.request.body.kind === 'stream' && exchange.request.body.length === null) {
       this.#socket.write(encodeLastChunk(trailers), 'latin1');
+    } else if (this.#bodyLeft > 0) {
+      this.#refuseLength('shorter');
+      return;
     }
     this.#requestSent(exchange);
   }
@@ -254,6 +267,11 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     const exchange = this.#exchange;
     if (exchange !== null && (exchange.sent || this.#socket.writableNeedDrain))
       this.#awaitFirstByte(exchange);
+  }
+
+  /** What follows a body of another length than announced would be read as the next request, or as its rest. */
+  #refuseLength(relation: 'longer' | 'shorter'): void {
+    this.#fail(new UpstreamFailure('protocol', `the request's body is ${relation} than its Content-Length`));
   }
 
   #onDrain(): void {

@@ -9,6 +9,13 @@ export interface Progress {
 /** OpenSSL's and Node's own names for a certificate or handshake that failed. */
 const TLS_FAULT = /CERT|TLS|SSL|SELF_SIGNED|VERIFY|EPROTO|ISSUER/;
 
+/** What undici refuses to send: a second Host, say, or a body of another length than announced. */
+const REFUSED_REQUEST: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+]);
+
 /** Tells what undici's error means in the words of the contract. */
 export function failureFrom(
   error: Error & { code?: string },
@@ -19,8 +26,7 @@ export function failureFrom(
 }
 
 function kindOf({ name, code = '', message }: Error & { code?: string }, progress: Progress): FailureKind {
-  // What undici refuses to send: a second Host, say. Nobody broke HTTP, but there is no request.
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'protocol';
+  if (REFUSED_REQUEST.has(code)) return 'protocol';
   if (!progress.connected) return TLS_FAULT.test(code) ? 'tls' : 'connect';
   // undici means to give its parser's errors a code, but looks it up the wrong way round.
   if (name === 'HTTPParserError') return message.includes('EOF') ? 'reset' : 'protocol';

@@ -141,6 +141,7 @@ export class UndiciExchange implements UpstreamCall, Dispatcher.DispatchHandler,
       // The final response is still to come (RFC 9110 §15.2), and its time runs on.
       this.#phase = this.#requestSent ? 'sent' : 'sending';
       this.deadlineAt = this.#deadlineBefore;
+      this.#handler.onInterim?.(headFrom(status, reason, rawPairs(controller.rawHeaders)));
       return;
     }
     this.#headReceived = true;

@@ -38,7 +38,7 @@ export function failures({ row }: Pick<Rows, 'row'>): void {
         const { recorder } = send(client, origin, { timeouts });
         expect((await recorder.failed()).kind).toBe('connect_timeout');
         expect(performance.now() - since).toBeGreaterThan(140);
-        expect(performance.now() - since).toBeLessThan(1_000);
+        expect(performance.now() - since).toBeLessThan(5_000);
       });
     }
 

@@ -12,6 +12,7 @@ import type {
 
 /** What a test wants to do the moment something is reported. */
 export interface Reactions {
+  readonly onInterim?: () => void;
   readonly onHead?: () => void;
   /** Its answer is the handler's: false pauses. */
   readonly onData?: (chunk: Buffer) => boolean;
@@ -25,6 +26,7 @@ export class Recorder implements UpstreamHandler {
   /** `head`, `data`, `end`, `error`, `upgrade` in the order they came; several `data` in a row are one. */
   readonly events: string[] = [];
   head: UpstreamHead | null = null;
+  readonly interim: UpstreamHead[] = [];
   more: boolean | null = null;
   bytes = 0;
   trailers: readonly string[] | null = null;
@@ -61,6 +63,14 @@ export class Recorder implements UpstreamHandler {
       });
     }
     this.#reactions.onHead?.();
+  }
+
+  onInterim(head: UpstreamHead): void {
+    if (this.head !== null) this.#offences.push('an interim head behind the final one');
+    if (this.#ended || this.abandoned) this.#offences.push('an interim head after the end');
+    this.interim.push(head);
+    this.#reactions.onInterim?.();
+    this.#notify();
   }
 
   onData(chunk: Buffer): boolean {

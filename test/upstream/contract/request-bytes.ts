@@ -189,6 +189,30 @@ export function requestBytes({ row }: Pick<Rows, 'row'>): void {
       call.end();
     });
 
+    for (const [name, pieces] of [
+      ['longer', ['hello', 'GET /smuggled HTTP/1.1\r\n\r\n']],
+      ['longer in one piece', ['helloGET /smuggled HTTP/1.1\r\n\r\n']],
+      ['shorter', ['hel']],
+    ] as const) {
+      row(
+        `fails with protocol, and never sends what others could read, when a body is ${name} than its length`,
+        async (client) => {
+          let received = '';
+          const upstream = await scriptedUpstream((peer) => {
+            peer.socket.on('data', (bytes: Buffer) => {
+              received += bytes.toString('latin1');
+            });
+          });
+          const { call, recorder } = send(client, upstream.origin, upload(upstream.origin, 5));
+          for (const piece of pieces) call.write(Buffer.from(piece));
+          call.end();
+          expect((await recorder.failed()).kind).toBe('protocol');
+          await upstream.peers[0]?.gone;
+          expect(received).not.toContain('smuggled');
+        },
+      );
+    }
+
     row('sends a piece of a streamed body without waiting for the next', async (client) => {
       const upstream = await scriptedUpstream(async (peer) => {
         await peer.readUntil('hello');

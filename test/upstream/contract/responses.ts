@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { send, settled } from './recorder.ts';
+import { type Sent, send, settled } from './recorder.ts';
 import { answering, scriptedUpstream } from './scripted-upstream.ts';
 import type { Rows } from './subject.ts';
 
@@ -74,28 +74,59 @@ export function responses({ row }: Pick<Rows, 'row'>): void {
       });
     }
 
-    for (const interim of ['100 Continue', '102 Processing', '103 Early Hints\r\nLink: </a>']) {
-      row(`passes over ${JSON.stringify(interim)}`, async (client) => {
-        const { origin } = await answering(
-          `HTTP/1.1 ${interim}\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi`,
-        );
-        const { recorder } = send(client, origin);
-        expect((await recorder.ended()).head?.status).toBe(200);
-        expect(recorder.body.toString()).toBe('hi');
-      });
-    }
+    row('passes over "100 Continue", which nobody asked for', async (client) => {
+      const { origin } = await answering(
+        'HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
+      );
+      const { recorder } = send(client, origin);
+      await recorder.ended();
+      expect(recorder.head?.status).toBe(200);
+      expect(recorder.body.toString()).toBe('hi');
+      expect(recorder.interim).toEqual([]);
+    });
 
-    row('passes over several interim responses, each in a read of its own', async (client) => {
+    row('reports interim responses before the final one', async (client) => {
+      const { origin } = await answering(
+        'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLINK: </b>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
+      );
+      const { recorder } = send(client, origin);
+      await recorder.ended();
+      expect(recorder.events).toEqual(['head', 'data', 'end']);
+      expect(recorder.interim).toMatchObject([
+        { status: 102, reason: 'Processing', headers: [] },
+        { status: 103, reason: 'Early Hints', headers: ['Link', '</a>', 'LINK', '</b>'] },
+      ]);
+    });
+
+    row('reports each interim response as soon as it is there', async (client) => {
       const upstream = await scriptedUpstream(async (peer) => {
         await peer.readRequest();
-        for (const status of [102, 103, 103]) {
-          peer.write(`HTTP/1.1 ${status} Wait\r\nX: y\r\n\r\n`);
-          await settled();
+        for (let count = 1; count <= 3; count++) {
+          peer.write('HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n');
+          await recorder.when(({ interim }) => interim.length === count);
         }
         peer.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
       });
       const { recorder } = send(client, upstream.origin);
       expect((await recorder.ended()).events).toEqual(['head', 'data', 'end']);
+    });
+
+    row('can be given up from within onInterim', async (client) => {
+      const upstream = await answering(
+        'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      );
+      const sent: Sent = send(client, upstream.origin, {
+        reactions: {
+          onInterim: () => {
+            sent.recorder.abandoned = true;
+            sent.call.abort();
+          },
+        },
+      });
+      await sent.recorder.when(({ abandoned }) => abandoned);
+      await upstream.peers[0]?.gone;
+      await settled();
+      expect(sent.recorder.interim.length).toBe(1);
     });
 
     row('takes the chunked coding off, with extensions and trailers', async (client) => {

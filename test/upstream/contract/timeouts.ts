@@ -23,7 +23,7 @@ export function timeouts({ row }: Pick<Rows, 'row'>): void {
       const { recorder } = send(client, upstream.origin, limits({ firstByte: 150 }));
       expect((await recorder.failed()).kind).toBe('first_byte_timeout');
       expect(performance.now() - since).toBeGreaterThan(140);
-      expect(performance.now() - since).toBeLessThan(1_000);
+      expect(performance.now() - since).toBeLessThan(LONG / 2);
       await upstream.peers[0]?.gone;
     });
 
@@ -43,10 +43,10 @@ export function timeouts({ row }: Pick<Rows, 'row'>): void {
       });
       const { call, recorder } = send(client, upstream.origin, {
         ...upload(upstream.origin, 2),
-        ...limits({ firstByte: 150 }),
+        ...limits({ firstByte: 300 }),
       });
       call.write(Buffer.from('h'));
-      await elapsed(400);
+      await elapsed(500);
       call.write(Buffer.from('i'));
       call.end();
       expect((await recorder.ended()).body.toString()).toBe('hi');
@@ -108,12 +108,12 @@ export function timeouts({ row }: Pick<Rows, 'row'>): void {
         await peer.readRequest();
         peer.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
         for (let event = 0; event < 8; event++) {
-          await elapsed(80);
+          await elapsed(60);
           peer.write('1\r\nx\r\n');
         }
         peer.write('0\r\n\r\n');
       });
-      const { recorder } = send(client, upstream.origin, limits({ firstByte: 300, idle: 300 }));
+      const { recorder } = send(client, upstream.origin, limits({ firstByte: 400, idle: 400 }));
       expect((await recorder.ended()).body.toString()).toBe('xxxxxxxx');
     });
 
@@ -147,10 +147,10 @@ export function timeouts({ row }: Pick<Rows, 'row'>): void {
         await peer.readRequest();
         peer.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
         await peer.readRequest();
-        await elapsed(400);
+        await elapsed(500);
         peer.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
       });
-      await send(client, upstream.origin, limits({ firstByte: 150, idle: 150 })).recorder.ended();
+      await send(client, upstream.origin, limits({ firstByte: 300, idle: 300 })).recorder.ended();
       await elapsed(1);
       expect((await send(client, upstream.origin).recorder.ended()).body.toString()).toBe('hi');
       expect(upstream.peers.length).toBe(1);
