@@ -28,7 +28,7 @@ export function generous(total: number, options?: UpstreamOptions): Promise<Scri
   }, options);
 }
 
-export function digestOf(total: number): string {
+function digestOf(total: number): string {
   const hash = createHash('sha256');
   for (let sent = 0; sent < total; sent += block.length) hash.update(block.subarray(0, total - sent));
   return hash.digest('hex');

@@ -11,7 +11,7 @@ import type {
 } from '../../../src/upstream/client.ts';
 
 /** What a test wants to do the moment something is reported. */
-export interface Reactions {
+interface Reactions {
   readonly onInterim?: () => void;
   readonly onHead?: () => void;
   /** Its answer is the handler's: false pauses. */
@@ -22,7 +22,7 @@ export interface Reactions {
 }
 
 /** Records what a client reports of one exchange, and holds every report to the contract's order. */
-export class Recorder implements UpstreamHandler {
+class Recorder implements UpstreamHandler {
   /** `head`, `data`, `end`, `error`, `upgrade` in the order they came; several `data` in a row are one. */
   readonly events: string[] = [];
   head: UpstreamHead | null = null;
