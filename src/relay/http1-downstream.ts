@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { linger } from '../base/linger.ts';
 import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
 import { headerLines } from './raw-headers.ts';
 
@@ -143,18 +144,17 @@ export class Http1Downstream implements Downstream {
   break(): void {
     this.#connection.remove(this);
     const { socket } = this.#request;
-    if (
-      this.#response.headersSent &&
-      !this.#response.chunkedEncoding &&
-      !this.#response.hasHeader('content-length')
-    ) {
-      // Without framing (HTTP/1.0) the end of the connection is the end of the body: only a reset tells.
-      socket.resetAndDestroy();
-    } else socket.destroySoon();
+    // HTTP/1.0 has no chunks, and the end of the connection may be the end of the body: only a reset tells.
+    if (this.#response.headersSent && this.#request.httpVersion === '1.0') socket.resetAndDestroy();
+    else socket.destroySoon();
   }
 
   closeAfterResponse(): void {
     this.#closing = true;
+    // Node closes through this method. At once, while the client still sends, would be a reset, and that can overtake
+    // the response in the client's kernel.
+    const { socket } = this.#request;
+    socket.destroySoon = () => linger(socket);
   }
 
   /** The connection closed under this exchange. */

@@ -3,9 +3,10 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { isLingering } from '../base/linger.ts';
 import type { Connection, Connections } from './port-connections.ts';
 import { markExpectsContinue, type PortHandlers } from './port-handlers.ts';
-import { isLingering, refuse, refuseSocket } from './port-refusal.ts';
+import { refuse, refuseSocket } from './port-refusal.ts';
 import { screenRequest } from './port-screen.ts';
 
 /** Between the wire and the handlers for HTTP/1. Sibling: port-http2.ts. */

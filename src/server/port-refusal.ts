@@ -3,11 +3,7 @@ import { ServerResponse, STATUS_CODES } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { SluiceError } from '../base/errors.ts';
-
-/** How long an answered connection is still read, so that the answer arrives. */
-const LINGER_MS = 1_000;
-
-const lingering = new WeakSet<Socket>();
+import { linger } from '../base/linger.ts';
 
 /**
  * Answers with the error envelope and ends the connection (HTTP/1) or the stream (HTTP/2, whose other streams go
@@ -55,25 +51,6 @@ export function refuseSocket(socket: Socket, error: SluiceError): string {
   socket.on('data', () => {});
   linger(socket);
   return requestId;
-}
-
-/**
- * Closes in stages (RFC 9112 §9.6): half-close, then read on for a moment. Closing at once while the client still
- * sends would answer its bytes with a reset, which can overtake the response in the client's kernel.
- */
-export function linger(socket: Socket): void {
-  if (lingering.has(socket)) return;
-  lingering.add(socket);
-  socket.end();
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('end', () => socket.destroy());
-  socket.once('close', () => clearTimeout(timer));
-}
-
-/** Already answered and only waiting for its close. */
-export function isLingering(socket: Socket): boolean {
-  return lingering.has(socket);
 }
 
 function envelopeHeaders(error: SluiceError, requestId: string): string[] {

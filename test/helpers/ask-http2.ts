@@ -4,8 +4,8 @@ import type { Live, Question } from './ask.ts';
 import { type Pairs, valuesOf } from './http1-message.ts';
 import { Watch } from './watch.ts';
 
-/** Duplicates of every header may be sent and received. */
-const OPTIONS = { strictSingleValueFields: false, maxHeaderListPairs: 300 };
+/** Duplicates of every header may be sent and received; what is not yet sent leaves room (MB) for a response. */
+const OPTIONS = { strictSingleValueFields: false, maxHeaderListPairs: 300, maxSessionMemory: 200 };
 
 /** What has no place in an HTTP/2 request (RFC 9113 §8.2.2). */
 const CONNECTION_BOUND = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host)$/i;
