@@ -37,17 +37,21 @@ export interface Door {
   requireMaster(caller: Caller, what: string): void;
 }
 
+interface MasterKey {
+  readonly text: string;
+  readonly bytes: Buffer;
+}
+
 const NOTHING: readonly Credential[] = [];
 const CHALLENGE = ['www-authenticate', 'Bearer'] as const;
 
 /** Makes the door for a configuration; `masterKey` null: open (the server then binds loopback only). */
 export function createDoor(masterKey: string | null): Door {
+  const master = masterKey === null ? null : { text: masterKey, bytes: Buffer.from(masterKey) };
   return {
     admit(entry) {
       const credentials = findCredentials(entry.headers, entry.query, entry.keyHeader);
-      return masterKey === null
-        ? admitAnyone(entry, credentials)
-        : admitKeyHolder(entry, credentials, masterKey);
+      return master === null ? admitAnyone(entry, credentials) : admitKeyHolder(entry, credentials, master);
     },
     requireMaster(caller, what) {
       if (caller.kind === 'master' || caller.kind === 'anyone') return;
@@ -65,9 +69,9 @@ function admitAnyone(entry: Entry, credentials: readonly Credential[]): Admissio
   return { caller: { kind: 'anyone' }, spent: addressed, key: null };
 }
 
-function admitKeyHolder(entry: Entry, credentials: readonly Credential[], masterKey: string): Admission {
-  const spent = credentials.filter(({ key, stray }) => isSameKey(key ?? stray ?? '', masterKey));
-  const key = spent.length > 0 ? masterKey : null;
+function admitKeyHolder(entry: Entry, credentials: readonly Credential[], master: MasterKey): Admission {
+  const spent = credentials.filter(({ key, stray }) => isSameKey(key ?? stray ?? '', master.bytes));
+  const key = spent.length > 0 ? master.text : null;
   if (spent.some((credential) => credential.key !== null)) return { caller: { kind: 'master' }, spent, key };
   if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent, key };
   throw refusal(credentials);
@@ -89,8 +93,6 @@ function refusal(credentials: readonly Credential[]): SluiceError {
 }
 
 /** Constant time in the key's content; its length is not a secret. */
-function isSameKey(given: string, expected: string): boolean {
-  const a = Buffer.from(given, 'utf8');
-  const b = Buffer.from(expected, 'utf8');
-  return a.length === b.length && timingSafeEqual(a, b);
+function isSameKey(given: string, expected: Buffer): boolean {
+  return given.length === expected.length && timingSafeEqual(Buffer.from(given, 'latin1'), expected);
 }

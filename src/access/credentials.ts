@@ -65,7 +65,9 @@ export function findCredentials(
     const key = new URLSearchParams(query).getAll('key').find((value) => value.startsWith('sk-'));
     if (key !== undefined) found.push({ rank: QUERY_RANK, credential: { carrier: { kind: 'query' }, key } });
   }
-  if (found.length > 1) found.sort((a, b) => a.rank - b.rank);
+  const [only] = found;
+  if (found.length === 1 && only !== undefined) return [only.credential];
+  found.sort((a, b) => a.rank - b.rank);
   return found.map(({ credential }) => credential);
 }
 

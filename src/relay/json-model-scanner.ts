@@ -51,6 +51,10 @@ const IN_NAME = 6;
 const LOOSE = 7;
 const DONE = 8;
 
+/** Names that were put in before: a configuration has a handful. */
+const encoded = new Map<string, Buffer>();
+const ENCODED_LIMIT = 1024;
+
 /**
  * Finds the value of the top-level key `model` in a JSON text (RFC 8259), however that key is spelled.
  *
@@ -121,7 +125,13 @@ export class JsonModelScanner implements ModelScanner {
   }
 
   encode(name: string): Buffer {
-    return Buffer.from(JSON.stringify(name));
+    let bytes = encoded.get(name);
+    if (bytes === undefined) {
+      bytes = Buffer.from(JSON.stringify(name));
+      if (encoded.size >= ENCODED_LIMIT) encoded.clear();
+      encoded.set(name, bytes);
+    }
+    return bytes;
   }
 
   #scanToObject(chunk: Buffer, from: number): number {

@@ -5,13 +5,7 @@ import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { nextRequestId } from '../base/request-id.ts';
 import type { RequestPath } from '../base/request-path.ts';
 import type { Outcome } from '../telemetry/request-log.ts';
-import type {
-  UpstreamBody,
-  UpstreamCall,
-  UpstreamFailure,
-  UpstreamHandler,
-  UpstreamHead,
-} from '../upstream/client.ts';
+import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
 import type { Lease } from '../upstream/pick.ts';
 import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
@@ -19,8 +13,9 @@ import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
+import { outgoingBody } from './outgoing-body.ts';
 import { headerValue } from './raw-headers.ts';
-import { type Framing, upstreamTrailers } from './request-headers.ts';
+import { upstreamTrailers } from './request-headers.ts';
 import { downstreamHeaders, passableTrailers } from './response-headers.ts';
 import { errorFromFailure } from './upstream-error.ts';
 
@@ -112,14 +107,15 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   onBodyData(chunk: Buffer): void {
     if (this.#phase === 'done') return;
     this.#bytesIn += chunk.length;
-    this.#touchBody();
     try {
       this.#scanner?.scan(chunk);
-      if (this.#phase === 'reading') this.#hold(chunk);
-      else if (this.#call?.write(chunk) === false) {
+      if (this.#phase === 'reading') {
+        this.#hold(chunk);
+        if (this.#phase === 'reading') this.#touchBody();
+      } else if (this.#call?.write(chunk) === false) {
         this.#downstream.pauseBody();
         this.deadlineAt = NEVER; // the upstream is slow, not the client
-      }
+      } else this.#touchBody();
     } catch (error) {
       this.#abandon(sluiceErrorFrom(error));
     }
@@ -161,43 +157,31 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     const admission = this.#admission as Admission;
     const lease = leaseTarget(this.#context, { destination, admission, headers, model });
     this.#lease = lease;
-    const span = this.#scanner?.found ?? null;
-    const name =
-      span !== null && lease.upstreamModel !== null ? this.#scanner?.encode(lease.upstreamModel) : undefined;
-    const sized = body.kind === 'length' ? body.length : null;
-    const length =
-      sized === null || name === undefined || span === null
-        ? sized
-        : sized - (span.end - span.start) + name.length;
-    const first = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
-    const bytes =
-      name === undefined || span === null
-        ? first
-        : Buffer.concat([first.subarray(0, span.start), name, first.subarray(span.end)]);
+    const { upstreamModel } = lease;
+    const outgoing = outgoingBody({
+      announced: body,
+      held: this.#held,
+      scanner: this.#scanner,
+      upstreamModel,
+    });
     this.#held = [];
-    const upstreamBody: UpstreamBody =
-      body.kind === 'none'
-        ? { kind: 'none' }
-        : length !== null && bytes.length === length
-          ? { kind: 'whole', bytes }
-          : { kind: 'stream', length };
     const outbound = outboundFrom({
       destination,
       admission,
       lease,
       path: this.#path,
       headers,
-      framing: framingOf(upstreamBody, length),
+      framing: outgoing.framing,
       upgrade: false,
     });
     this.#context.detail?.upstreamRequest(this.#id, { ...outbound, method, origin: outbound.origin.key });
     this.#phase = 'sending';
     this.#call = this.#context.client.dispatch(
-      { ...outbound, method, body: upstreamBody, timeouts: lease.timeouts, upgrade: false },
+      { ...outbound, method, body: outgoing.body, timeouts: lease.timeouts, upgrade: false },
       this,
     );
-    if (upstreamBody.kind === 'stream' && bytes.length > 0 && !this.#call.write(bytes))
-      this.#downstream.pauseBody();
+    const { first } = outgoing;
+    if (first !== null && first.length > 0 && !this.#call.write(first)) this.#downstream.pauseBody();
   }
 
   onDrain(): void {
@@ -355,11 +339,6 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 }
 
 const EMPTY = Buffer.alloc(0);
-
-function framingOf(body: UpstreamBody, length: number | null): Framing {
-  if (body.kind === 'none') return { kind: 'none' };
-  return length === null ? { kind: 'chunked' } : { kind: 'length', length };
-}
 
 /** A body that is compressed can't be searched for its model. */
 function refuseCompressed(headers: readonly string[]): void {

@@ -30,7 +30,8 @@ export function http1UpgradeClient(request: IncomingMessage, socket: Duplex, ear
       return true;
     },
     decline(status, reason, headers) {
-      const lines = headerLines([...endToEnd(headers), 'Connection', 'close']);
+      const dated = headerValue(headers, 'date') === null ? ['Date', new Date().toUTCString()] : [];
+      const lines = headerLines([...endToEnd(headers), ...dated, 'Connection', 'close']);
       socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`, 'latin1');
     },
   };

@@ -29,12 +29,14 @@ export interface UpstreamRequest {
 }
 
 /**
- * How the request's body comes. A `whole` body can be sent again on a fresh connection when a kept-alive one
+ * How the request's body comes. A `whole` or `text` body can be sent again on a fresh connection when a kept-alive one
  * turns out to be dead; a `stream` can't.
  */
 export type UpstreamBody =
   | { readonly kind: 'none' }
   | { readonly kind: 'whole'; readonly bytes: Buffer }
+  /** A whole body that is small enough to travel with the head; one character a byte. */
+  | { readonly kind: 'text'; readonly latin1: string }
   /** `length` null: chunked. */
   | { readonly kind: 'stream'; readonly length: number | null };
 

@@ -13,9 +13,6 @@ import { ResponseParser, type ResponseSink } from './response-parser.ts';
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** Bodies up to this size travel with the head in one write. */
-const ONE_WRITE_BYTES = 16 * 1024;
-
 /** An idle connection is given up before the shortest common server timeout (uvicorn: 5 s) can hit a request. */
 const IDLE_MS = 4_000;
 
@@ -87,15 +84,21 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     const head = encodeHead(request.method, request.path, request.headers);
     const { body } = request;
     if (body.kind === 'stream') this.#bodyLeft = body.length ?? 0;
-    if (body.kind !== 'whole') this.#socket.write(head, 'latin1');
-    else if (body.bytes.length <= ONE_WRITE_BYTES) {
-      // One string, one write: a head and a body apart would be a writev, which is dearer.
-      this.#socket.write(head + body.bytes.toString('latin1'), 'latin1');
-    } else {
-      this.#socket.cork();
-      this.#socket.write(head, 'latin1');
-      this.#socket.write(body.bytes);
-      this.#socket.uncork();
+    switch (body.kind) {
+      case 'none':
+      case 'stream':
+        this.#socket.write(head, 'latin1');
+        break;
+      case 'text':
+        // One string, one write: a head and a body apart would be a writev, which is dearer.
+        this.#socket.write(head + body.latin1, 'latin1');
+        break;
+      case 'whole':
+        this.#socket.cork();
+        this.#socket.write(head, 'latin1');
+        this.#socket.write(body.bytes);
+        this.#socket.uncork();
+        break;
     }
     if (body.kind !== 'stream') this.#requestSent(exchange);
   }

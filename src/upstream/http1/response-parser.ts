@@ -137,7 +137,7 @@ export class ResponseParser {
       if (held === 0) this.#hold(bytes);
       return EMPTY;
     }
-    const parsed = parseHead(source.toString('latin1', 0, end));
+    const parsed = parseHead(source, end);
     const rest = source.subarray(end + 4);
     this.#head = EMPTY;
     this.#headLength = 0;

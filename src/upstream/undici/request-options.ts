@@ -30,7 +30,8 @@ export function dispatchOptions(
     path,
     method,
     headers,
-    body: body.kind === 'whole' ? body.bytes : stream,
+    body:
+      body.kind === 'whole' ? body.bytes : body.kind === 'text' ? Buffer.from(body.latin1, 'latin1') : stream,
     ...(request.upgrade && { upgrade: protocol }),
   };
 }
