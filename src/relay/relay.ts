@@ -112,10 +112,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       if (this.#phase === 'reading') {
         this.#hold(chunk);
         if (this.#phase === 'reading') this.#touchBody();
-      } else if (this.#call?.write(chunk) === false) {
-        this.#downstream.pauseBody();
-        this.deadlineAt = NEVER; // the upstream is slow, not the client
-      } else this.#touchBody();
+      } else if (this.#call?.write(chunk) === false) this.#waitForUpstream();
+      else this.#touchBody();
     } catch (error) {
       this.#abandon(sluiceErrorFrom(error));
     }
@@ -181,7 +179,14 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       this,
     );
     const { first } = outgoing;
-    if (first !== null && first.length > 0 && !this.#call.write(first)) this.#downstream.pauseBody();
+    if (first === null) return;
+    if (first.length === 0 || this.#call.write(first)) this.#touchBody();
+    else this.#waitForUpstream();
+  }
+
+  #waitForUpstream(): void {
+    this.#downstream.pauseBody();
+    this.deadlineAt = NEVER; // the upstream is slow, not the client
   }
 
   onDrain(): void {
