@@ -16,9 +16,9 @@ import { type ClientView, rawExchange } from './raw-exchange.ts';
 import { type Filling, requestBytes } from './request-text.ts';
 import type { Message } from './wire.ts';
 
-export const PUBLIC_MODEL = 'a-name-of-our-own';
+const PUBLIC_MODEL = 'a-name-of-our-own';
 export const UPSTREAM_MODEL = 'qwen2.5-7b-instruct';
-export const MASTER_KEY = 'sk-fidelity-1234';
+const MASTER_KEY = 'sk-fidelity-1234';
 
 /** Where exchanges end, and who tells what arrived there. */
 export interface Upstream {
@@ -45,13 +45,13 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-export interface Sides {
+interface Sides {
   readonly request: View;
   readonly response: ResponseView;
 }
 
 /** The two ends of one run. */
-export interface Observed {
+interface Observed {
   readonly received: Message;
   readonly client: ClientView;
 }
