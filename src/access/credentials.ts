@@ -25,7 +25,8 @@ const ROUTE_HEADER_RANK = 0;
 const SUBPROTOCOL_RANK = 6;
 const QUERY_RANK = 7;
 
-const KEY_HEADER_LENGTHS: ReadonlySet<number> = new Set(Object.keys(KEY_HEADERS).map(({ length }) => length));
+/** A bit for each length that one of them has: most names are passed over without being lowered. */
+const KEY_HEADER_LENGTHS = Object.keys(KEY_HEADERS).reduce((bits, { length }) => bits | (1 << length), 0);
 
 /** How a browser sends a key with a websocket, which can't set headers (OpenAI Realtime). */
 export const SUBPROTOCOL_PREFIX = 'openai-insecure-api-key.';
@@ -50,7 +51,7 @@ export function findCredentials(
         rank: ROUTE_HEADER_RANK,
         credential: headerCredential(keyHeader, headers[i + 1] as string),
       });
-    } else if (KEY_HEADER_LENGTHS.has(length)) {
+    } else if (((KEY_HEADER_LENGTHS >> length) & 1) !== 0 && length < 32) {
       const name = raw.toLowerCase();
       const rank = KEY_HEADERS[name];
       if (rank !== undefined)

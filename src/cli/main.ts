@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { nearest } from '../base/config/nearest.ts';
 import { checkConfig } from './check-config.ts';
 import { type ServeOptions, serve } from './serve.ts';
 import { VERSION } from './version.ts';
@@ -32,6 +33,8 @@ export async function run(args: readonly string[]): Promise<number> {
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError();
   serveCommand(program, async (options) => {
+    const [word] = program.args;
+    if (word !== undefined) program.error(unknownCommand(program, word));
     code = await serve(options);
   });
   serveCommand(program.command('proxy').description('the same as without a command'), async (options) => {
@@ -44,6 +47,8 @@ export async function run(args: readonly string[]): Promise<number> {
     .action((file: string) => {
       code = checkConfig(file);
     });
+  // Without a command it serves, so a word that is none arrives there. Set last: commands would inherit it.
+  program.allowExcessArguments();
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
@@ -51,6 +56,11 @@ export async function run(args: readonly string[]): Promise<number> {
     return error.exitCode === 0 ? 0 : 2;
   }
   return code;
+}
+
+function unknownCommand(program: Command, word: string): string {
+  const near = nearest(word, [...program.commands.map((command) => command.name()), 'help']);
+  return `error: unknown command '${word}'\n${near === null ? '(see sluice --help)' : `(Did you mean ${near}?)`}`;
 }
 
 function serveCommand(command: Command, action: (options: ServeOptions) => Promise<void>): void {

@@ -89,6 +89,10 @@ interface Field extends HeaderName {
   readonly value: string;
 }
 
+function holds(value: string, key: string): boolean {
+  return value.length >= key.length && value.includes(key);
+}
+
 /** Pushes what may pass of a header that is the client's own. */
 function pushClientHeader(out: string[], field: Field, options: UpstreamHeadersOptions): void {
   const { admission, policy } = options;
@@ -106,7 +110,7 @@ function pushClientHeader(out: string[], field: Field, options: UpstreamHeadersO
       return;
     }
   }
-  if (admission.key !== null && value.includes(admission.key)) return;
+  if (admission.key !== null && holds(value, admission.key)) return;
   switch (kind) {
     case 'credential':
       if (policy === 'forward' && !isSpent(lower, admission)) out.push(name, value);

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { linger } from '../base/linger.ts';
 import type { UpstreamHead } from '../upstream/client.ts';
 import { isHopByHop } from './header-kinds.ts';
 import { headerLines, headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
@@ -15,11 +17,16 @@ export interface UpgradeClient {
   readonly stream: Duplex;
   /** Answers the handshake as the upstream did; false when the upstream's answer doesn't fit the handshake. */
   accept(head: UpstreamHead, requestId: string): boolean;
-  /** Answers with something else than a switch; the body follows on `stream`, whose end is the body's. */
+  /** Answers with something else than a switch; the body follows on `stream`, and `finish` is its end. */
   decline(status: number, reason: string, headers: readonly string[]): void;
+  /** Ends once all that was written has gone; what the client still sends is dropped. Again is harmless. */
+  finish(): void;
+  /** Ends so that nobody takes what has gone for the whole. */
+  break(): void;
 }
 
-export function http1UpgradeClient(request: IncomingMessage, socket: Duplex, early: Buffer): UpgradeClient {
+export function http1UpgradeClient(request: IncomingMessage, duplex: Duplex, early: Buffer): UpgradeClient {
+  const socket = duplex as Socket;
   return {
     headers: request.rawHeaders,
     early,
@@ -33,6 +40,12 @@ export function http1UpgradeClient(request: IncomingMessage, socket: Duplex, ear
       const dated = headerValue(headers, 'date') === null ? ['Date', new Date().toUTCString()] : [];
       const lines = headerLines([...endToEnd(headers), ...dated, 'Connection', 'close']);
       socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`, 'latin1');
+    },
+    finish() {
+      socket.end(() => linger(socket));
+    },
+    break() {
+      socket.resetAndDestroy();
     },
   };
 }
@@ -58,7 +71,14 @@ export function http2UpgradeClient(
       return true;
     },
     decline(status, _reason, declined) {
+      if (stream.destroyed || stream.closed) return;
       stream.respond({ ':status': http2Status(status), ...http2Headers(endToEnd(declined)) });
+    },
+    finish() {
+      stream.end(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    },
+    break() {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     },
   };
 }

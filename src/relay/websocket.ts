@@ -40,6 +40,8 @@ class WebSocketExchange implements UpstreamHandler {
   #bytesIn = 0;
   #bytesOut = 0;
   #firstByteAt: number | null = null;
+  /** Whose end came first, once the websocket stands. */
+  #endedBy: Outcome | null = null;
   #done = false;
 
   constructor(client: UpgradeClient, path: RequestPath, context: RelayContext) {
@@ -108,9 +110,17 @@ class WebSocketExchange implements UpstreamHandler {
       this.#bytesIn += chunk.length;
       this.#fromClient.follow(chunk);
     });
+    stream.on('end', () => {
+      this.#endedBy ??= 'client_left';
+      this.#endUpstream(upstream);
+    });
     carry(upstream, stream, (chunk) => {
       this.#bytesOut += chunk.length;
       this.#fromUpstream.follow(chunk);
+    });
+    upstream.on('end', () => {
+      this.#endedBy ??= 'upstream_failed';
+      this.#client.finish();
     });
     if (rest.length > 0) upstream.unshift(rest);
     if (early.length > 0) stream.unshift(early);
@@ -123,23 +133,23 @@ class WebSocketExchange implements UpstreamHandler {
     this.#firstByteAt = performance.now();
     this.#status = head.status;
     this.#client.decline(head.status, head.reason, downstreamHeaders(head.headers, this.#id));
+    this.#client.stream.on('drain', () => this.#call?.resume());
   }
 
   onData(chunk: Buffer): boolean {
     this.#bytesOut += chunk.length;
-    this.#client.stream.write(Buffer.from(chunk));
-    return true;
+    return this.#client.stream.write(Buffer.from(chunk));
   }
 
   onEnd(): void {
-    this.#client.stream.end();
+    this.#client.finish();
     this.#finish('complete', null, null);
   }
 
   onError(failure: UpstreamFailure): void {
     if (this.#done) return;
     if (this.#status !== 0) {
-      this.#client.stream.destroy();
+      this.#client.break();
       this.#finish('upstream_failed', failure.kind, failure);
     } else
       this.#refuse(
@@ -157,17 +167,24 @@ class WebSocketExchange implements UpstreamHandler {
     this.#call?.abort();
     const upstream = this.#upstream;
     if (upstream !== null && !upstream.destroyed) {
-      // A server that sees its client vanish mid-protocol may fall over it (vllm #34532): say goodbye properly.
-      if (!this.#fromClient.closed && this.#fromClient.atBorder && upstream.writable)
-        upstream.write(goingAwayFrame());
+      this.#endUpstream(upstream);
       upstream.destroySoon();
     }
-    this.#finish(this.#closedProperly() ? 'complete' : 'client_left', null, null);
+    this.#endedBy ??= 'client_left';
+    this.#finish(this.#closedProperly() ? 'complete' : this.#endedBy, null, null);
+  }
+
+  /** A server that sees its client vanish mid-protocol may fall over it (vllm #34532): says goodbye properly. */
+  #endUpstream(upstream: Socket): void {
+    if (!upstream.writable) return;
+    if (this.#fromClient.closed || !this.#fromClient.atBorder) upstream.end();
+    else upstream.end(goingAwayFrame());
   }
 
   #upstreamGone(): void {
-    this.#client.stream.destroy();
-    this.#finish(this.#closedProperly() ? 'complete' : 'upstream_failed', null, null);
+    this.#client.finish();
+    this.#endedBy ??= 'upstream_failed';
+    this.#finish(this.#closedProperly() ? 'complete' : this.#endedBy, null, null);
   }
 
   #closedProperly(): boolean {
@@ -178,7 +195,8 @@ class WebSocketExchange implements UpstreamHandler {
     const { status, reason, headers, body } = errorAnswer(error, this.#id);
     this.#status = status;
     this.#client.decline(status, reason, headers);
-    this.#client.stream.end(body);
+    this.#client.stream.write(body);
+    this.#client.finish();
     this.#bytesOut = body.length;
     this.#finish(outcome, why, error.cause);
   }
@@ -206,26 +224,30 @@ class WebSocketExchange implements UpstreamHandler {
   }
 }
 
-/** Carries bytes one way with backpressure; an end is passed on as an end. */
+/** Carries bytes one way with backpressure. */
 function carry(from: Duplex, to: Duplex, seen: (chunk: Buffer) => void): void {
   from.on('data', (chunk: Buffer) => {
     seen(chunk);
-    if (!to.destroyed && !to.write(chunk)) from.pause();
+    if (to.writable && !to.write(chunk)) from.pause();
   });
   to.on('drain', () => from.resume());
-  from.on('end', () => to.end());
 }
 
+/** @throws SluiceError `duplicate_model`: one server takes the first, another the last */
 function modelInQuery(query: string): string | null {
-  return query === '' ? null : new URLSearchParams(query).get('model');
+  if (query === '') return null;
+  const [model, second] = new URLSearchParams(query).getAll('model');
+  if (second !== undefined) {
+    throw new SluiceError('duplicate_model', 'The query names more than one "model".', { param: 'model' });
+  }
+  return model ?? null;
 }
 
 /** The query with the upstream's name of the model in place of the client's; the rest as it was. */
 function withModel(path: RequestPath, model: string | null, upstreamModel: string | null): RequestPath {
   if (model === null || upstreamModel === null) return path;
-  const query = path.query.replace(
-    /(^|&)model=[^&]*/,
-    (_, before: string) => `${before}model=${encodeURIComponent(upstreamModel)}`,
-  );
-  return { raw: path.raw, query };
+  const pairs = path.query.split('&').map((pair) => {
+    return new URLSearchParams(pair).has('model') ? `model=${encodeURIComponent(upstreamModel)}` : pair;
+  });
+  return { ...path, query: pairs.join('&') };
 }

@@ -33,6 +33,8 @@ describe('malformed HTTP/1', () => {
     ['obs-text in Host', 'GET / HTTP/1.1\r\nHost: \xe9\r\n\r\n', 400],
     ['obs-text in a name', `${POST}X\xe9: a\r\n\r\n`, 400],
     ['NUL in a value', `${POST}X: a\0b\r\n\r\n`, 400],
+    ['a control byte in a value', `${POST}X: a\x07b\r\n\r\n`, 400],
+    ['DEL in a value', `${POST}X: a\x7fb\r\n\r\n`, 400],
     ['a bare CR', `${POST}X: a\rY: b\r\n\r\n`, 400],
     ['a bare LF', `${POST}X: a\nY: b\r\n\r\n`, 400],
     ['TE and CL', `${POST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`, 400],
