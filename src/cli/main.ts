@@ -31,15 +31,19 @@ export async function run(args: readonly string[]): Promise<number> {
     .version(VERSION)
     .exitOverride()
     .addHelpText('after', EXAMPLES)
+    .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError();
-  serveCommand(program, async (options) => {
+  addServeOptions(program);
+  const serveNow = async (): Promise<void> => {
+    code = await serve(serveOptions(program));
+  };
+  program.action(async () => {
     const [word] = program.args;
     if (word !== undefined) program.error(unknownCommand(program, word));
-    code = await serve(options);
+    await serveNow();
   });
-  serveCommand(program.command('proxy').description('the same as without a command'), async (options) => {
-    code = await serve(options);
-  });
+  // Without options of its own: the program's are read wherever they stand, and a second set would stay empty.
+  program.command('proxy').description('the same as without a command').action(serveNow);
   program
     .command('check-config')
     .description('read a configuration, list every fault with its line, and exit')
@@ -63,7 +67,7 @@ function unknownCommand(program: Command, word: string): string {
   return `error: unknown command '${word}'\n${near === null ? '(see sluice --help)' : `(Did you mean ${near}?)`}`;
 }
 
-function serveCommand(command: Command, action: (options: ServeOptions) => Promise<void>): void {
+function addServeOptions(command: Command): void {
   command
     .addOption(new Option('-c, --config <file>', 'the YAML file; without one the environment alone is read'))
     .addOption(new Option('-p, --port <number>', 'port to listen on').default(4000).argParser(parsePort))
@@ -76,18 +80,19 @@ function serveCommand(command: Command, action: (options: ServeOptions) => Promi
     .addOption(new Option('--detailed_debug', 'log what happens to each request in detail'))
     .addOption(new Option('--detailed-debug').hideHelp())
     .addOption(new Option('--workers <number>', 'processes that serve').default(1).argParser(parseWorkers))
-    .addOption(new Option('--insecure-open', 'allow an address beyond loopback without a master key'))
-    .action((_: unknown, self: Command) => {
-      const given = self.opts<Record<string, unknown>>();
-      return action({
-        config: (given.config as string | undefined) ?? null,
-        port: given.port as number,
-        host: (given.host as string | undefined) ?? null,
-        detailedDebug: given.detailed_debug === true || given.detailedDebug === true,
-        insecureOpen: given.insecureOpen === true,
-        workers: given.workers as number,
-      });
-    });
+    .addOption(new Option('--insecure-open', 'allow an address beyond loopback without a master key'));
+}
+
+function serveOptions(command: Command): ServeOptions {
+  const given = command.opts<Record<string, unknown>>();
+  return {
+    config: (given.config as string | undefined) ?? null,
+    port: given.port as number,
+    host: (given.host as string | undefined) ?? null,
+    detailedDebug: given.detailed_debug === true || given.detailedDebug === true,
+    insecureOpen: given.insecureOpen === true,
+    workers: given.workers as number,
+  };
 }
 
 function parsePort(text: string): number {
