@@ -72,7 +72,11 @@ export function http2UpgradeClient(
     },
     decline(status, _reason, declined) {
       if (stream.destroyed || stream.closed) return;
-      stream.respond({ ':status': http2Status(status), ...http2Headers(endToEnd(declined)) });
+      // Waiting keeps the end of the body, and with it a clean end, back until `finish`.
+      stream.respond(
+        { ':status': http2Status(status), ...http2Headers(endToEnd(declined)) },
+        { waitForTrailers: true },
+      );
     },
     finish() {
       stream.end(() => stream.close(constants.NGHTTP2_NO_ERROR));

@@ -6,6 +6,7 @@ import { Watch } from './watch.ts';
 /** One request as an upstream saw it, and the wire to answer it on. */
 export class UpstreamExchange {
   readonly socket: Socket;
+  isTaken = false;
   readonly #reader = new MessageReader(null);
   readonly #received: Buffer[] = [];
   readonly #watch = new Watch();
@@ -88,6 +89,12 @@ export class UpstreamExchange {
     this.socket.resetAndDestroy();
   }
 
+  /** Hands the connection over: what comes from now on is no HTTP. */
+  takeOver(): Socket {
+    this.isTaken = true;
+    return this.socket;
+  }
+
   /** Resolves as soon as it is so. */
   until(passes: () => boolean): Promise<void> {
     return this.#watch.until(passes);
@@ -157,7 +164,9 @@ export async function startUpstream(
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     let current = new UpstreamExchange(socket);
+    let last = current;
     socket.on('data', (bytes: Buffer) => {
+      if (last.isTaken) return;
       let rest = bytes;
       do {
         const before = current.hasHead;
@@ -168,6 +177,7 @@ export async function startUpstream(
           if (options.runs === 'at the head') run(current);
         }
         if (!current.complete) return;
+        last = current;
         if (options.runs !== 'at the head') run(current);
         current = new UpstreamExchange(socket);
       } while (rest.length > 0);
