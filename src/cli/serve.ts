@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../base/config/config.ts';
 import { processEnvironment } from '../base/config/environment.ts';
-import { ConfigError, loadConfig } from '../base/config/load.ts';
+import { loadConfig } from '../base/config/load.ts';
 import { createLog } from '../base/log.ts';
 import { type Gateway, startGateway } from '../server/gateway.ts';
 import { watchFile } from '../server/reload.ts';
@@ -59,7 +59,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
     announce(logger, config);
     logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
   }
-  const stopWatching = reloadOnChange(options, gateway, logger);
+  const stopWatching = reloadOnChange({ options, host, gateway, logger });
   const code = await untilStopped(gateway, logger);
   stopWatching();
   await log.flush();
@@ -74,7 +74,13 @@ const LOOPBACK = /^(?:localhost|127\.[0-9.]+|::1|\[::1\])$/;
 
 function hostFor(config: Config, options: ServeOptions): string {
   const host = options.host ?? (config.masterKey === null ? '127.0.0.1' : '0.0.0.0');
-  if (config.masterKey !== null || LOOPBACK.test(host) || options.insecureOpen) return host;
+  refuseOpenAddress(config, host, options);
+  return host;
+}
+
+/** @throws Error when anyone beyond this machine could use every upstream */
+function refuseOpenAddress(config: Config, host: string, options: ServeOptions): void {
+  if (config.masterKey !== null || LOOPBACK.test(host) || options.insecureOpen) return;
   throw new Error(
     `sluice: without a master key anyone who reaches ${host} could use every upstream: set general_settings.master_key or SLUICE_MASTER_KEY, or leave out --host, or say --insecure-open.`,
   );
@@ -85,16 +91,26 @@ function announce(logger: Logger, config: Config): void {
   if (config.masterKey === null) logger.warn('no master key: open to whoever reaches this address');
 }
 
-/** Takes a changed file into use, on SIGHUP too; a broken one changes nothing and says why. */
-function reloadOnChange(options: ServeOptions, gateway: Gateway, logger: Logger): () => void {
+interface Reloading {
+  readonly options: ServeOptions;
+  /** Where the gateway listens. */
+  readonly host: string;
+  readonly gateway: Gateway;
+  readonly logger: Logger;
+}
+
+/** Takes a changed file into use, on SIGHUP too; an unusable one changes nothing and says why. */
+function reloadOnChange({ options, host, gateway, logger }: Reloading): () => void {
   function reload(): void {
     try {
       const next = load(options);
+      // The address was chosen for the configuration of the start; it stays open whatever the new one says.
+      refuseOpenAddress(next, host, options);
       gateway.reconfigure(next);
       for (const warning of next.warnings) logger.warn(warning);
       logger.info('configuration reloaded');
     } catch (error) {
-      const faults = error instanceof ConfigError ? error.message : String(error);
+      const faults = error instanceof Error ? error.message : String(error);
       logger.error(`configuration not reloaded, the old one stays in use:\n${faults}`);
     }
   }
