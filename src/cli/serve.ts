@@ -8,6 +8,7 @@ import { watchFile } from '../server/reload.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
 import { VERSION } from './version.ts';
 import { isWorker, leaveSupervisor, superviseWorkers } from './workers.ts';
+import { capYoungGeneration } from './young-generation.ts';
 
 export interface ServeOptions {
   /** Path of the YAML file, or null: the environment alone. */
@@ -59,6 +60,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
     announce(logger, config);
     logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
   }
+  capYoungGeneration();
   const stopWatching = reloadOnChange({ options, host, gateway, logger });
   const code = await untilStopped(gateway, logger);
   stopWatching();

@@ -111,6 +111,9 @@ export class Http1Downstream implements Downstream {
     this.#storeHead(status, reason, headers);
     // Not `flushHeaders`, which would encode bytes beyond ASCII as UTF-8.
     this.#response.write('', 'latin1');
+    // Node keeps the request's head as long as the response: a kilobyte and more on every idle stream.
+    this.#request.rawHeaders = [];
+    this.#request.headers = {};
   }
 
   write(chunk: Buffer): boolean {

@@ -50,6 +50,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   #call: UpstreamCall | null = null;
   #scanner: ModelScanner | null = null;
   #held: Buffer[] = [];
+  #model: string | null = null;
   #bytesIn = 0;
   #bodyRead: boolean;
   #head: UpstreamHead | null = null;
@@ -163,6 +164,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       upstreamModel,
     });
     this.#held = [];
+    this.#model = this.#scanner?.found?.name ?? null;
     const outbound = outboundFrom({
       destination,
       admission,
@@ -259,6 +261,9 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     this.#head = null;
     this.#phase = 'answering';
     this.#downstream.writeHead(head.status, head.reason, this.#headHeaders);
+    // An idle stream keeps nothing that it has no more use for.
+    this.#headHeaders = NO_HEADERS;
+    if (this.#bodyRead) this.#scanner = null;
   }
 
   // --- ends
@@ -330,7 +335,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       path: this.#path.raw,
       route: this.#destination === null ? null : routeLabel(this.#destination),
       target: this.#lease?.name ?? null,
-      model: this.#scanner?.found?.name ?? null,
+      model: this.#model,
       status: this.#status,
       outcome,
       why,
@@ -344,6 +349,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_HEADERS: readonly string[] = [];
 
 /** A body that is compressed can't be searched for its model. */
 function refuseCompressed(headers: readonly string[]): void {

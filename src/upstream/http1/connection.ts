@@ -297,6 +297,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   #touch(): void {
     const exchange = this.#exchange;
     if (exchange !== null && !this.#paused && this.#parser.begun) {
+      exchange.forgetRequest();
       this.deadlineAt = performance.now() + exchange.request.timeouts.idleTimeoutMs;
     }
   }

@@ -9,9 +9,11 @@ export interface Carrier {
   destroy(): void;
 }
 
+const NO_BODY = { kind: 'none' } as const;
+
 /** One request and its response: the caller's handle, and what the connection needs to know of it. */
 export class Exchange implements UpstreamCall {
-  readonly request: UpstreamRequest;
+  request: UpstreamRequest;
   readonly handler: UpstreamHandler;
   /** Where it runs at present; null before the start and after the end. */
   connection: Carrier | null = null;
@@ -47,6 +49,13 @@ export class Exchange implements UpstreamCall {
     const { connection } = this;
     this.connection = null;
     connection?.destroy();
+  }
+
+  /** Lets go of what can't be sent again any more: an answer may stream for many minutes, by the thousand. */
+  forgetRequest(): void {
+    if (this.request.headers.length === 0) return;
+    const body = this.request.body.kind === 'stream' ? this.request.body : NO_BODY;
+    this.request = { ...this.request, path: '', headers: [], body };
   }
 
   /** Ends the exchange with a failure, or sends it again where nobody can have acted on it. */
