@@ -1,4 +1,4 @@
-import { connect, constants } from 'node:http2';
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { onTestFinished } from 'vitest';
 import type { Live, Question } from './ask.ts';
 import { type Pairs, valuesOf } from './http1-message.ts';
@@ -10,12 +10,19 @@ const OPTIONS = { strictSingleValueFields: false, maxHeaderListPairs: 300, maxSe
 /** What has no place in an HTTP/2 request (RFC 9113 §8.2.2). */
 const CONNECTION_BOUND = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host)$/i;
 
-export function openHttp2(port: number, question: Question): Live {
-  const { method = 'GET', path, headers = [], body } = question;
-  const watch = new Watch();
+/** A connection of its own, for `openHttp2` to ask several things on. */
+export function connectHttp2(port: number): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`, OPTIONS);
   session.on('error', () => {});
   onTestFinished(() => void session.destroy());
+  return session;
+}
+
+/** Asks on a connection, or on one of its own when it is given a port. */
+export function openHttp2(on: number | ClientHttp2Session, question: Question): Live {
+  const { method = 'GET', path, headers = [], body } = question;
+  const watch = new Watch();
+  const session = typeof on === 'number' ? connectHttp2(on) : on;
   const sent: string[] = [':method', method, ':path', path, ':scheme', 'http', ':authority', 'gateway.test'];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -65,7 +72,7 @@ export function openHttp2(port: number, question: Question): Live {
   stream.on('close', () => {
     closed = true;
     watch.changed();
-    session.close();
+    if (typeof on === 'number') session.close();
   });
   if (whole !== null) stream.end(whole);
   if (chunked) for (const chunk of body) stream.write(chunk);
