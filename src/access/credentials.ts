@@ -12,21 +12,30 @@ export type Carrier =
   | { readonly kind: 'query' }
   | { readonly kind: 'subprotocol' };
 
-/** Headers that address a key to Sluice; among several the lowest rank is believed first. */
-const KEY_HEADERS: Readonly<Record<string, number>> = {
-  __proto__: null as never,
-  'x-litellm-api-key': 1,
-  authorization: 2,
-  'x-api-key': 3,
-  'api-key': 4,
-  'x-goog-api-key': 5,
-};
 const ROUTE_HEADER_RANK = 0;
 const SUBPROTOCOL_RANK = 6;
 const QUERY_RANK = 7;
 
-/** A bit for each length that one of them has: most names are passed over without being lowered. */
-const KEY_HEADER_LENGTHS = Object.keys(KEY_HEADERS).reduce((bits, { length }) => bits | (1 << length), 0);
+/**
+ * Headers that address a key to Sluice: among several the lowest rank is believed first. By length first, so that most
+ * names are passed over without being lowered; null for any other name.
+ */
+function keyHeaderFrom(raw: string): { readonly name: string; readonly rank: number } | null {
+  switch (raw.length) {
+    case 7:
+      return raw.toLowerCase() === 'api-key' ? { name: 'api-key', rank: 4 } : null;
+    case 9:
+      return raw.toLowerCase() === 'x-api-key' ? { name: 'x-api-key', rank: 3 } : null;
+    case 13:
+      return raw.toLowerCase() === 'authorization' ? { name: 'authorization', rank: 2 } : null;
+    case 14:
+      return raw.toLowerCase() === 'x-goog-api-key' ? { name: 'x-goog-api-key', rank: 5 } : null;
+    case 17:
+      return raw.toLowerCase() === 'x-litellm-api-key' ? { name: 'x-litellm-api-key', rank: 1 } : null;
+    default:
+      return null;
+  }
+}
 
 /** How a browser sends a key with a websocket, which can't set headers (OpenAI Realtime). */
 export const SUBPROTOCOL_PREFIX = 'openai-insecure-api-key.';
@@ -45,19 +54,14 @@ export function findCredentials(
   const found: Ranked[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const raw = headers[i] as string;
-    const { length } = raw;
-    if (length === keyHeader?.length && raw.toLowerCase() === keyHeader) {
-      found.push({
-        rank: ROUTE_HEADER_RANK,
-        credential: headerCredential(keyHeader, headers[i + 1] as string),
-      });
-    } else if (((KEY_HEADER_LENGTHS >> length) & 1) !== 0 && length < 32) {
-      const name = raw.toLowerCase();
-      const rank = KEY_HEADERS[name];
-      if (rank !== undefined)
-        found.push({ rank, credential: headerCredential(name, headers[i + 1] as string) });
-    } else if (length === SUBPROTOCOL_HEADER.length && raw.toLowerCase() === SUBPROTOCOL_HEADER) {
-      const key = subprotocolKey(headers[i + 1] as string);
+    const value = headers[i + 1] as string;
+    const known = keyHeaderFrom(raw);
+    if (raw.length === keyHeader?.length && raw.toLowerCase() === keyHeader) {
+      found.push({ rank: ROUTE_HEADER_RANK, credential: headerCredential(keyHeader, value) });
+    } else if (known !== null) {
+      found.push({ rank: known.rank, credential: headerCredential(known.name, value) });
+    } else if (raw.length === SUBPROTOCOL_HEADER.length && raw.toLowerCase() === SUBPROTOCOL_HEADER) {
+      const key = subprotocolKey(value);
       if (key !== null)
         found.push({ rank: SUBPROTOCOL_RANK, credential: { carrier: { kind: 'subprotocol' }, key } });
     }

@@ -82,11 +82,18 @@ function lineOf(record: RequestRecord): string {
   return `{"level":"info"${logTime()},"request":"${record.id}","method":"${record.method}","path":${quoted(record.path)},"route":${quoted(record.route)},"target":${quoted(record.target)},"model":${quoted(record.model)},"status":${record.status},"outcome":"${record.outcome}","why":${quoted(record.why)},"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"first_byte_ms":${rounded(record.firstByteMs)},"duration_ms":${rounded(record.durationMs)},"msg":"request"}\n`;
 }
 
-const PLAIN = /^[\w\-./:#@ ]*$/;
+/** Texts quoted before: routes, targets, models and most paths are the same few. */
+const quotedBefore = new Map<string, string>();
+const QUOTED_LIMIT = 1024;
 
 function quoted(text: string | null): string {
   if (text === null) return 'null';
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+  const known = quotedBefore.get(text);
+  if (known !== undefined) return known;
+  const json = JSON.stringify(text);
+  if (quotedBefore.size >= QUOTED_LIMIT) quotedBefore.clear();
+  quotedBefore.set(text, json);
+  return json;
 }
 
 /** Milliseconds with three decimals. */
