@@ -2,7 +2,9 @@ import type { Logger } from 'pino';
 import type { Config } from '../base/config/config.ts';
 import { createDetailLog } from '../telemetry/detail-log.ts';
 import { createRequestLog, type LineSink } from '../telemetry/request-log.ts';
+import type { UpstreamClient } from '../upstream/client.ts';
 import { Http1Client } from '../upstream/http1/http1-client.ts';
+import { UndiciClient } from '../upstream/undici-client.ts';
 import { contextFrom } from './context.ts';
 import type { GatewayState } from './control.ts';
 import { createHandlers } from './dispatch.ts';
@@ -45,7 +47,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
   let config = options.config;
-  let client = new Http1Client({ verifyTls: config.verifyUpstreamTls });
+  let client = clientFrom(config);
   let state: GatewayState = stateFrom(config);
 
   function stateFrom(from: Config): GatewayState {
@@ -82,9 +84,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     reconfigure(next) {
       if (next.tls !== null && config.tls !== null) port.setTls(next.tls);
-      if (next.verifyUpstreamTls !== config.verifyUpstreamTls) {
+      if (
+        next.verifyUpstreamTls !== config.verifyUpstreamTls ||
+        next.upstreamClient !== config.upstreamClient
+      ) {
         client.close();
-        client = new Http1Client({ verifyTls: next.verifyUpstreamTls });
+        client = clientFrom(next);
+      }
+      const waiting = settingsOfThePort(config, next);
+      if (waiting.length > 0) {
+        logger.warn(`${waiting.join(', ')}: a change takes effect at the next start`);
       }
       config = next;
       state = { ...stateFrom(next), draining: state.draining };
@@ -94,6 +103,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await drain(0);
     },
   };
+}
+
+function clientFrom({ upstreamClient, verifyUpstreamTls: verifyTls }: Config): UpstreamClient {
+  return upstreamClient === 'undici' ? new UndiciClient({ verifyTls }) : new Http1Client({ verifyTls });
+}
+
+/** Names of the changed settings that belong to the open port, which a reload doesn't open anew. */
+function settingsOfThePort(before: Config, after: Config): readonly string[] {
+  const names = {
+    maxHeaderBytes: 'max_header_bytes',
+    maxHeaders: 'max_headers',
+    headerTimeoutMs: 'header_timeout',
+    maxConnections: 'max_connections',
+  } as const;
+  const changed = Object.entries(names)
+    .filter(([key]) => before.limits[key as keyof typeof names] !== after.limits[key as keyof typeof names])
+    .map(([, name]) => name as string);
+  return (before.tls === null) === (after.tls === null) ? changed : [...changed, 'tls'];
 }
 
 /** What a person can paste: every address is reached as localhost, and IPv6 needs brackets. */

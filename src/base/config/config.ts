@@ -115,6 +115,8 @@ export interface Config {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null;
   /** False only with `litellm_settings.ssl_verify: false`. */
   readonly verifyUpstreamTls: boolean;
+  /** What speaks HTTP to upstreams: our own client, or undici as the way out where an upstream disagrees with it. */
+  readonly upstreamClient: 'http1' | 'undici';
   readonly limits: Limits;
   readonly allowedHosts: readonly string[];
   readonly detailedDebug: boolean;

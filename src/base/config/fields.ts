@@ -77,6 +77,11 @@ export function flag(about: About) {
     .meta({ ...about });
 }
 
+/** One of a few words. */
+export function oneOf<const Word extends string>(words: readonly Word[], about: About) {
+  return z.enum(words, { error: `must be one of ${words.join(', ')}` }).meta({ ...about });
+}
+
 const MUST_BE_FLAG = 'must be true or false';
 const FLAGS: ReadonlyMap<string, boolean> = new Map([
   ['true', true],

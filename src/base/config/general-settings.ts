@@ -1,6 +1,6 @@
 import type { Limits } from './config.ts';
 import { firstVariable } from './environment.ts';
-import { count, seconds, secondsFromZero, secret, textList } from './fields.ts';
+import { count, oneOf, seconds, secondsFromZero, secret, textList } from './fields.ts';
 import { headerValueProblem } from './headers.ts';
 import {
   GENERAL_SETTINGS,
@@ -45,6 +45,11 @@ export const GENERAL = section({
     drain_timeout: secondsFromZero({
       description: 'Seconds that running requests have to end when the server stops.',
       default: 60,
+    }),
+    upstream_client: oneOf(['http1', 'undici'], {
+      description:
+        'What speaks HTTP to upstreams: the own client, or undici, which keeps fewer details of the bytes.',
+      default: 'http1',
     }),
     allowed_hosts: textList({
       description: 'Further host names under which a loopback server without master key may be called.',

@@ -83,6 +83,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
     masterKey,
     tls,
     verifyUpstreamTls: library.ssl_verify !== false,
+    upstreamClient: general.upstream_client ?? 'http1',
     limits: limitsFrom(general),
     allowedHosts,
     detailedDebug: library.set_verbose ?? false,
