@@ -4,13 +4,15 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const REQUIRED_MAJOR = 24;
+const REQUIRED = [24, 9];
 
 const built = new URL('../dist/cli/main.js', import.meta.url);
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const pinnedNode = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 
-if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major > REQUIRED[0] || (major === REQUIRED[0] && minor >= REQUIRED[1])) {
   const { run } = await import(existsSync(source) ? source.href : built.href);
   process.exitCode = await run(process.argv.slice(2));
 } else if (existsSync(pinnedNode)) {
@@ -18,11 +20,13 @@ if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
   const child = spawn(pinnedNode, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: 'inherit',
   });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // Ctrl-C has reached the child already; a second one would make it stop without draining.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? (signal === null ? 1 : 128);
   });
 } else {
-  process.stderr.write(`sluice needs Node.js ${REQUIRED_MAJOR} or newer; this is ${process.version}.\n`);
+  process.stderr.write(`sluice needs Node.js ${REQUIRED.join('.')} or newer; this is ${process.version}.\n`);
   process.exitCode = 1;
 }
