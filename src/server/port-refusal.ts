@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { ServerResponse, STATUS_CODES } from 'node:http';
+import { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
+import { errorAnswer } from '../base/error-answer.ts';
 import type { SluiceError } from '../base/errors.ts';
 import { linger } from '../base/linger.ts';
+import { nextRequestId } from '../base/request-id.ts';
 
 /**
  * Answers with the error envelope and ends the connection (HTTP/1) or the stream (HTTP/2, whose other streams go
@@ -12,20 +13,21 @@ import { linger } from '../base/linger.ts';
  * @returns the request id that the client was given.
  */
 export function refuse(res: ServerResponse | Http2ServerResponse, error: SluiceError): string {
-  const requestId = randomUUID();
+  const requestId = nextRequestId();
+  const answer = errorAnswer(error, requestId);
   if (res instanceof ServerResponse) {
     const { socket } = res.req;
     if (res.headersSent) socket.resetAndDestroy();
     else {
       // The response waits its turn behind pipelined ones; Node then ends the connection through this method.
       socket.destroySoon = () => linger(socket);
-      res.writeHead(error.status, [...envelopeHeaders(error, requestId), 'Connection', 'close']);
-      res.end(error.envelope);
+      res.writeHead(answer.status, answer.reason, [...answer.headers, 'Connection', 'close']);
+      res.end(answer.body);
     }
   } else if (res.headersSent) res.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   else if (!res.stream.destroyed) {
-    res.writeHead(error.status, envelopeHeaders(error, requestId));
-    res.end(error.envelope);
+    res.writeHead(answer.status, [...answer.headers]);
+    res.end(answer.body);
   }
   return requestId;
 }
@@ -35,32 +37,15 @@ export function refuse(res: ServerResponse | Http2ServerResponse, error: SluiceE
  * point where an answer is expected.
  */
 export function refuseSocket(socket: Socket, error: SluiceError): string {
-  const requestId = randomUUID();
-  const headers = [
-    ...envelopeHeaders(error, requestId),
-    'Date',
-    new Date().toUTCString(),
-    'Connection',
-    'close',
-  ];
-  let head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\n`;
+  const requestId = nextRequestId();
+  const answer = errorAnswer(error, requestId);
+  const headers = [...answer.headers, 'Date', new Date().toUTCString(), 'Connection', 'close'];
+  let head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  if (socket.writable) socket.write(`${head}\r\n${error.envelope}`);
+  if (socket.writable) socket.write(`${head}\r\n${answer.body}`);
   // Takes the bytes away from a parser that may have stopped in the middle of a message.
   socket.removeAllListeners('data');
   socket.on('data', () => {});
   linger(socket);
   return requestId;
-}
-
-function envelopeHeaders(error: SluiceError, requestId: string): string[] {
-  return [
-    'Content-Type',
-    'application/json',
-    'Content-Length',
-    String(Buffer.byteLength(error.envelope)),
-    'X-Sluice-Request-Id',
-    requestId,
-    ...error.headers,
-  ];
 }

@@ -56,7 +56,7 @@ describe('malformed HTTP/1', () => {
     expect(responses.map((response) => response.status)).toEqual([status]);
     const [answer] = responses;
     expect(answer?.head).toMatch(/\r\nconnection: close/i);
-    expect(answer?.head).toMatch(/\r\nx-sluice-request-id: [0-9a-f-]{36}/i);
+    expect(answer?.head).toMatch(/\r\nx-sluice-request-id: [\w-]+/i);
     expect(answer?.head).toMatch(/\r\ndate: /i);
     expect(codeOf(answer?.body ?? '')).toBe(status === 405 ? 'method_not_allowed' : 'malformed_http');
     expect(port.reported).toHaveLength(1);
