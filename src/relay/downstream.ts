@@ -9,6 +9,8 @@ export interface Downstream {
   readonly body: RequestBody;
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
+  /** An unread rest of a body up to this size is read and dropped rather than given up. */
+  readonly discardableBytes: number;
   /** True once the response's head has been handed over. */
   readonly headSent: boolean;
   /** Body bytes handed over so far. */

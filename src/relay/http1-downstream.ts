@@ -33,6 +33,8 @@ const connections = new WeakMap<Socket, ClientConnection>();
 export class Http1Downstream implements Downstream {
   listener: DownstreamListener | null = null;
   bytesOut = 0;
+  /** So that the connection can be kept; the idle timeout watches over it. */
+  readonly discardableBytes = 64 * 1024;
   readonly expectsContinue: boolean;
   readonly body: RequestBody;
   readonly #request: IncomingMessage;

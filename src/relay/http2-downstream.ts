@@ -11,6 +11,8 @@ import { http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.t
 export class Http2Downstream implements Downstream {
   listener: DownstreamListener | null = null;
   bytesOut = 0;
+  /** A stream costs nothing to give up, and one that waits for its client would hold its connection for good. */
+  readonly discardableBytes = 0;
   readonly expectsContinue: boolean;
   readonly headers: readonly string[];
   readonly body: RequestBody;

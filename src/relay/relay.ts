@@ -21,9 +21,6 @@ import { errorFromFailure } from './upstream-error.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** An unread rest up to this size is read and dropped so that the connection can be kept. */
-const DISCARDED_BYTES = 64 * 1024;
-
 /**
  * Relays one request: `reading` until its target is known, `sending` until the upstream's head is there,
  * `answering` until the end.
@@ -313,8 +310,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 
   /** The rest of the body is small enough to be read and dropped. */
   #isShortRest(): boolean {
-    const { body } = this.#downstream;
-    return body.kind === 'length' && body.length - this.#bytesIn <= DISCARDED_BYTES;
+    const { body, discardableBytes } = this.#downstream;
+    return body.kind === 'length' && body.length - this.#bytesIn <= discardableBytes;
   }
 
   #touchBody(): void {

@@ -25,6 +25,7 @@ class FakeDownstream implements Downstream {
   readonly expectsContinue = false;
   readonly headSent = false;
   readonly bytesOut = 0;
+  readonly discardableBytes = 0;
   listener: DownstreamListener | null = null;
   sink: BodySink | null = null;
   isPaused = false;
