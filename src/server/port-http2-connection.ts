@@ -15,7 +15,9 @@ export class Http2Connection implements Deadlined {
   watchIndex = -1;
   readonly #socket: Socket;
   readonly #idleTimeoutMs: number;
-  #stage: 'preface' | 'serving' | 'closing' = 'preface';
+  /** `leaving`: the peer has said GOAWAY and waits for its streams. */
+  #stage: 'preface' | 'serving' | 'leaving' | 'closing' = 'preface';
+  #writtenBefore = -1;
   readonly #streams = new Set<ServerHttp2Stream>();
 
   constructor(
@@ -30,6 +32,7 @@ export class Http2Connection implements Deadlined {
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // The client's SETTINGS are the preface's second half (RFC 9113 §3.4).
     session.once('remoteSettings', () => this.#greeted());
+    session.once('goaway', () => this.#left());
     watch(this);
   }
 
@@ -40,7 +43,7 @@ export class Http2Connection implements Deadlined {
 
   begin(stream: ServerHttp2Stream): void {
     this.#streams.add(stream);
-    if (this.#stage !== 'closing') this.deadlineAt = Number.POSITIVE_INFINITY;
+    if (this.#stage === 'preface' || this.#stage === 'serving') this.deadlineAt = Number.POSITIVE_INFINITY;
   }
 
   /** @returns false when the connection was forgotten before. */
@@ -82,7 +85,32 @@ export class Http2Connection implements Deadlined {
       case 'serving':
         this.close();
         return;
+      case 'leaving':
+        this.#destroyIfStuck();
+        return;
     }
+  }
+
+  #left(): void {
+    if (this.#stage === 'closing') return;
+    this.#stage = 'leaving';
+    this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+  }
+
+  /**
+   * Over a broken frame behind a GOAWAY nghttp2 gives the connection up, and Node (26.10) then neither reads on nor
+   * tells: not even the connection's end would be seen, and it would be kept for good. What still lives sends the
+   * SETTINGS that it is given here, which change nothing.
+   */
+  #destroyIfStuck(): void {
+    const { bytesWritten } = this.#socket;
+    if (this.session.destroyed || bytesWritten === this.#writtenBefore) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#writtenBefore = bytesWritten;
+    this.session.settings({});
+    this.deadlineAt = performance.now() + this.#idleTimeoutMs;
   }
 
   #greeted(): void {

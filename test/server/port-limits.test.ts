@@ -288,3 +288,45 @@ function ended(bytes: Buffer): number {
     ({ type, flags }) => type <= FrameType.headers && (flags & END_STREAM) !== 0,
   ).length;
 }
+
+describe('a connection of HTTP/2 whose client has said GOAWAY', () => {
+  const request = frame(
+    FrameType.headers,
+    END_HEADERS | END_STREAM,
+    1,
+    headerBlock([
+      [':method', 'GET'],
+      [':scheme', 'http'],
+      [':authority', 'a'],
+      [':path', '/x'],
+    ]),
+  );
+  const goaway = frame(FrameType.goaway, 0, 0, Buffer.alloc(8));
+
+  test('is not kept for good when it broke behind that', async () => {
+    const port = await openTestPort({ idleTimeoutMs: 50, handlers: { request: () => {} } });
+    const connection = await RawConnection.open(port.address.port);
+    connection.send(
+      Buffer.concat([greeting(), request, goaway, frame(FrameType.continuation, END_HEADERS, 1)]),
+    );
+    await connection.closed;
+    await untilEmpty(port);
+    expect(port.inFlight).toBe(0);
+  });
+
+  test('is kept as long as its last request takes', async () => {
+    const answer = Promise.withResolvers<() => void>();
+    const port = await openTestPort({
+      idleTimeoutMs: 50,
+      handlers: { request: (_req, res) => answer.resolve(() => res.end('late')) },
+    });
+    const connection = await RawConnection.open(port.address.port);
+    connection.send(Buffer.concat([greeting(), request, goaway]));
+    const end = await answer.promise;
+    // Several times the timeout, and several sweeps.
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    end();
+    expect(await connection.until((text) => text.includes('late'))).toContain('late');
+    connection.socket.destroy();
+  });
+});
