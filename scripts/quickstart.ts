@@ -17,8 +17,9 @@ const PORT = 4000;
  */
 export async function quickstart(): Promise<number> {
   const log = createLog({ level: 'info', pretty: true, fd: 1 });
+  let simulator: VllmSim | null = null;
   try {
-    const simulator = await startSimulator();
+    simulator = await startSimulator();
     const text = readFileSync(CONFIG, 'utf8').replaceAll(String(SIMULATOR_PORT), String(simulator.port));
     const config = parseConfig(text, {
       file: 'examples/quickstart.yaml',
@@ -36,11 +37,13 @@ export async function quickstart(): Promise<number> {
     process.stdout.write(welcome(text, gateway.url, simulator.url));
     await stopSignal();
     await gateway.drain();
-    await simulator.close();
     return 0;
   } catch (error) {
     process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
+  } finally {
+    // After a failure too (port 4000 is taken): its open port would keep the process from ending.
+    await simulator?.close();
   }
 }
 

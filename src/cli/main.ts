@@ -6,10 +6,10 @@ import { VERSION } from './version.ts';
 
 const EXAMPLES = `
 Examples:
-  sluice --config config.yaml                 serve the models and routes of a file
-  HOSTED_VLLM_API_BASE=http://gpu:8000 sluice serve one vLLM server at /vllm/* and /v1/*
-  sluice check-config config.yaml             list every fault of a file and exit
-  sluice --config config.yaml --host 0.0.0.0  reachable from outside (needs a master key)
+  sluice --config config.yaml                   serve the models and routes of a file
+  HOSTED_VLLM_API_BASE=http://gpu:8000 sluice   serve one vLLM server at /vllm/* and /v1/*
+  sluice check-config config.yaml               list every fault of a file and exit
+  sluice --config config.yaml --host 127.0.0.1  this machine alone, although there is a master key
 
 Environment:
   SLUICE_MASTER_KEY     the key that may do everything (LITELLM_MASTER_KEY works too)
@@ -32,6 +32,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .exitOverride()
     .addHelpText('after', EXAMPLES)
     .configureHelp({ showGlobalOptions: true })
+    .helpCommand('help [command]', 'display help for command')
     .showSuggestionAfterError();
   addServeOptions(program);
   const serveNow = async (): Promise<void> => {
@@ -43,7 +44,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await serveNow();
   });
   // Without options of its own: the program's are read wherever they stand, and a second set would stay empty.
-  program.command('proxy').description('the same as without a command').action(serveNow);
+  program.command('proxy').description('serve, as without a command').action(serveNow);
   program
     .command('check-config')
     .description('read a configuration, list every fault with its line, and exit')
