@@ -64,6 +64,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function unknownCommand(program: Command, word: string): string {
+  if (/\.ya?ml$/.test(word)) return `error: unknown command '${word}'\n(Did you mean --config ${word}?)`;
   const near = nearest(word, [...program.commands.map((command) => command.name()), 'help']);
   return `error: unknown command '${word}'\n${near === null ? '(see sluice --help)' : `(Did you mean ${near}?)`}`;
 }
