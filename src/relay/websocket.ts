@@ -23,6 +23,9 @@ export function relayWebSocket(client: UpgradeClient, path: RequestPath, context
   new WebSocketExchange(client, path, context).start();
 }
 
+/** How long an upstream may keep its side open once the client's has ended. */
+const CLOSE_GRACE_MS = 5_000;
+
 class WebSocketExchange implements UpstreamHandler {
   readonly #id = nextRequestId();
   readonly #startedAt = performance.now();
@@ -42,6 +45,7 @@ class WebSocketExchange implements UpstreamHandler {
   #firstByteAt: number | null = null;
   /** Whose end came first, once the websocket stands. */
   #endedBy: Outcome | null = null;
+  #closing: NodeJS.Timeout | null = null;
   #done = false;
 
   constructor(client: UpgradeClient, path: RequestPath, context: RelayContext) {
@@ -51,14 +55,24 @@ class WebSocketExchange implements UpstreamHandler {
   }
 
   start(): void {
-    this.#client.stream.on('error', () => {}); // its close follows
-    this.#client.stream.on('close', () => this.#clientGone());
+    const { stream } = this.#client;
+    stream.on('error', () => {}); // its close follows
+    stream.on('close', () => this.#clientGone());
+    stream.on('end', () => this.#clientEnded());
+    stream.on('readable', this.#awaitEnd);
     try {
       this.#send();
     } catch (error) {
       this.#refuse(sluiceErrorFrom(error), 'refused');
     }
   }
+
+  // While nobody reads, a client's end would go unseen. What it sends before the answer, which it shouldn't (RFC 6455
+  // §4.1), waits in the stream.
+  readonly #awaitEnd = (): void => {
+    const { stream } = this.#client;
+    if (stream.readableLength === 0) stream.read();
+  };
 
   #send(): void {
     const { headers } = this.#client;
@@ -106,13 +120,10 @@ class WebSocketExchange implements UpstreamHandler {
       return;
     }
     const { stream, early } = this.#client;
+    stream.off('readable', this.#awaitEnd);
     carry(stream, upstream, (chunk) => {
       this.#bytesIn += chunk.length;
       this.#fromClient.follow(chunk);
-    });
-    stream.on('end', () => {
-      this.#endedBy ??= 'client_left';
-      this.#endUpstream(upstream);
     });
     carry(upstream, stream, (chunk) => {
       this.#bytesOut += chunk.length;
@@ -163,6 +174,18 @@ class WebSocketExchange implements UpstreamHandler {
 
   // --- ends
 
+  /** No websocket client closes its sending side alone: it has left, or will when the upstream's end has come. */
+  #clientEnded(): void {
+    if (this.#done) return;
+    if (this.#upstream === null) {
+      this.#clientGone();
+      this.#client.break();
+      return;
+    }
+    this.#endedBy ??= 'client_left';
+    this.#endUpstream(this.#upstream);
+  }
+
   #clientGone(): void {
     this.#call?.abort();
     const upstream = this.#upstream;
@@ -176,12 +199,14 @@ class WebSocketExchange implements UpstreamHandler {
 
   /** A server that sees its client vanish mid-protocol may fall over it (vllm #34532): says goodbye properly. */
   #endUpstream(upstream: Socket): void {
+    this.#closing ??= setTimeout(() => upstream.destroy(), CLOSE_GRACE_MS).unref();
     if (!upstream.writable) return;
     if (this.#fromClient.closed || !this.#fromClient.atBorder) upstream.end();
     else upstream.end(goingAwayFrame());
   }
 
   #upstreamGone(): void {
+    if (this.#closing !== null) clearTimeout(this.#closing);
     this.#client.finish();
     this.#endedBy ??= 'upstream_failed';
     this.#finish(this.#closedProperly() ? 'complete' : this.#endedBy, null, null);
@@ -204,6 +229,7 @@ class WebSocketExchange implements UpstreamHandler {
   #finish(outcome: Outcome, why: string | null, cause: unknown): void {
     if (this.#done) return;
     this.#done = true;
+    this.#client.stream.off('readable', this.#awaitEnd);
     this.#lease?.release();
     this.#context.log({
       id: this.#id,

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { PROTOCOLS, type Protocol } from '../helpers/ask.ts';
 import { startTestGateway, type TestGateway } from '../helpers/gateway.ts';
+import { rawClient } from '../helpers/raw-client.ts';
 import { type ScriptedUpstream, startUpstream, type UpstreamExchange } from '../helpers/scripted-upstream.ts';
 import {
   acceptWebSocket,
@@ -279,6 +280,40 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect([last?.opcode, client.frames.length]).toEqual([Opcode.close, total + 1]);
     await client.over();
   });
+});
+
+test.each(['closes', 'resets'])(
+  'a client that %s before the upstream has answered stops the handshake',
+  async (way) => {
+    const own = await house();
+    const client = await rawClient(own.port);
+    client.send(
+      'GET /v1/realtime HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const seen = await own.upstream.next();
+    if (way === 'closes') client.socket.end();
+    else client.socket.resetAndDestroy();
+    await seen.closed();
+    expect(await own.line(({ msg }) => msg === 'request')).toMatchObject({
+      status: 499,
+      outcome: 'client_left',
+    });
+  },
+);
+
+test('an upstream that keeps its side open when the client has gone is not waited for', async () => {
+  const own = await house();
+  const { client, seen } = await connected('HTTP/1.1', own, { path: '/v1/realtime' });
+  // What goes on behind the client's end: nothing, for ever.
+  seen.socket.allowHalfOpen = true;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  client.stream.end();
+  await seen.closed();
+  expect(own.gateway.outstanding.get('m#0')).toBe(1);
+  vi.advanceTimersByTime(5_000);
+  await own.line(({ msg }) => msg === 'request');
+  expect(own.gateway.outstanding.get('m#0')).toBe(0);
 });
 
 test('over HTTP/2 a handshake that the upstream answers with a wrong accept is 502', async () => {
