@@ -11,6 +11,7 @@ import type { Lease } from '../upstream/pick.ts';
 import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
 import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
+import { holdPiece } from './held-pieces.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
 import { outgoingBody } from './outgoing-body.ts';
@@ -131,7 +132,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   }
 
   #hold(chunk: Buffer): void {
-    this.#held.push(chunk);
+    holdPiece(this.#held, chunk);
     const scanner = this.#scanner;
     if (scanner === null || scanner.inert) {
       this.#send(null);
