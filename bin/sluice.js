@@ -2,6 +2,7 @@
 // The launcher is plain JavaScript that every Node can read, so that an old one gets a sentence, not a stack.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const REQUIRED = [24, 9];
@@ -19,12 +20,12 @@ if (major > REQUIRED[0] || (major === REQUIRED[0] && minor >= REQUIRED[1])) {
   // In a clone the runtime is a dev dependency: use it, whatever stands on PATH.
   const child = spawn(pinnedNode, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: 'inherit',
+    // A process group of its own: what is sent to ours reaches it once, through us, and not as a second signal.
+    detached: true,
   });
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  // Ctrl-C has reached the child already; a second one would make it stop without draining.
-  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
-    process.exitCode = code ?? (signal === null ? 1 : 128);
+    process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
   });
 } else {
   process.stderr.write(`sluice needs Node.js ${REQUIRED.join('.')} or newer; this is ${process.version}.\n`);

@@ -9,17 +9,17 @@ import { startVllmSim, type VllmSim } from '../test/vllm-sim/index.ts';
 
 const CONFIG = new URL('../examples/quickstart.yaml', import.meta.url);
 const SIMULATOR_PORT = 8090;
-const PORT = 4000;
 
 /**
  * Serves the documents' first configuration with a simulated vLLM server behind it, and prints the curl that
  * goes with it. Returns the exit code after SIGINT or SIGTERM.
  */
-export async function quickstart(): Promise<number> {
+export async function quickstart(port: number): Promise<number> {
   const log = createLog({ level: 'info', pretty: true, fd: 1 });
   let simulator: VllmSim | null = null;
   try {
     simulator = await startSimulator();
+    await warmUp(simulator);
     const text = readFileSync(CONFIG, 'utf8').replaceAll(String(SIMULATOR_PORT), String(simulator.port));
     const config = parseConfig(text, {
       file: 'examples/quickstart.yaml',
@@ -30,7 +30,7 @@ export async function quickstart(): Promise<number> {
     const gateway = await startGateway({
       config,
       host: '127.0.0.1',
-      port: PORT,
+      port,
       logger: log.logger,
       version: VERSION,
     });
@@ -54,6 +54,16 @@ async function startSimulator(): Promise<VllmSim> {
   } catch {
     return await startVllmSim({ port: 0 });
   }
+}
+
+/** Its language data load with the first text, which would be the first thing seen of the gateway. */
+async function warmUp(simulator: VllmSim): Promise<void> {
+  const answer = await fetch(`${simulator.url}/classify`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ input: 'Hello, world!' }),
+  });
+  await answer.arrayBuffer();
 }
 
 function welcome(config: string, url: string, simulatorUrl: string): string {

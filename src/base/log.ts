@@ -45,7 +45,8 @@ const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** A request's line as a person reads it; the other lines are their message. */
 function message(line: Record<string, unknown>, text: string): string {
   if (text !== 'request') return text;
-  const how = line.outcome === 'complete' ? '' : ` ${line.outcome} (${line.why ?? line.cause ?? ''})`;
+  const why = line.cause ?? line.why;
+  const how = line.outcome === 'complete' ? '' : ` ${line.outcome}${why ? ` (${why})` : ''}`;
   const target = line.target === null ? '' : ` ← ${line.target}`;
   return `${line.method} ${line.path} ${line.status} in ${line.duration_ms} ms${target}${how}`;
 }
@@ -56,7 +57,7 @@ export function createLog(options: LogOptions): Log {
     const stream = PinoPretty({
       destination: fd,
       sync: true,
-      ignore: 'time',
+      translateTime: 'SYS:HH:MM:ss',
       messageFormat: (line, messageKey) => message(line, String(line[messageKey])),
       hideObject: level !== 'debug',
     });

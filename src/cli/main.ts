@@ -82,6 +82,9 @@ function addServeOptions(command: Command): void {
     .addOption(new Option('--detailed_debug', 'log what happens to each request in detail'))
     .addOption(new Option('--detailed-debug').hideHelp())
     .addOption(new Option('--workers <number>', 'processes that serve').default(1).argParser(parseWorkers))
+    // The names that LiteLLM's command line gives them.
+    .addOption(new Option('--num_workers <number>').argParser(parseWorkers).hideHelp())
+    .addOption(new Option('--debug').hideHelp())
     .addOption(new Option('--insecure-open', 'allow an address beyond loopback without a master key'));
 }
 
@@ -91,9 +94,9 @@ function serveOptions(command: Command): ServeOptions {
     config: (given.config as string | undefined) ?? null,
     port: given.port as number,
     host: (given.host as string | undefined) ?? null,
-    detailedDebug: given.detailed_debug === true || given.detailedDebug === true,
+    detailedDebug: [given.detailed_debug, given.detailedDebug, given.debug].includes(true),
     insecureOpen: given.insecureOpen === true,
-    workers: given.workers as number,
+    workers: (given.num_workers ?? given.workers) as number,
   };
 }
 

@@ -6,8 +6,10 @@ import { createLog } from '../base/log.ts';
 import { type Gateway, startGateway } from '../server/gateway.ts';
 import { watchFile } from '../server/reload.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
+import { onOrder } from './orders.ts';
+import { summary } from './summary.ts';
 import { VERSION } from './version.ts';
-import { isWorker, leaveSupervisor, superviseWorkers } from './workers.ts';
+import { isWorker, superviseWorkers } from './workers.ts';
 import { capYoungGeneration } from './young-generation.ts';
 
 export interface ServeOptions {
@@ -23,11 +25,10 @@ export interface ServeOptions {
 
 /** `sluice [proxy]`: serves until it is told to stop. Returns the exit code. */
 export async function serve(options: ServeOptions): Promise<number> {
-  try {
-    return await serveHere(options);
-  } finally {
-    leaveSupervisor();
-  }
+  const code = await serveHere(options);
+  // Its channel to the supervisor keeps a worker alive, and closing it would end the worker with 0.
+  if (isWorker()) process.exit(code);
+  return code;
 }
 
 async function serveHere(options: ServeOptions): Promise<number> {
@@ -58,7 +59,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
   }
   if (!isWorker()) {
     announce(logger, config);
-    logger.info(`sluice ${VERSION} RUNNING on ${gateway.url}`);
+    logger.info(`sluice ${VERSION} RUNNING on ${gateway.url} (${host}): ${summary(config)}`);
   }
   capYoungGeneration();
   const stopWatching = reloadOnChange({ options, host, gateway, logger });
@@ -90,7 +91,7 @@ function refuseOpenAddress(config: Config, host: string, options: ServeOptions):
 
 function announce(logger: Logger, config: Config): void {
   for (const warning of config.warnings) logger.warn(warning);
-  if (config.masterKey === null) logger.warn('no master key: open to whoever reaches this address');
+  if (config.masterKey === null) logger.warn('no master key: whoever reaches the port needs none');
 }
 
 interface Reloading {
@@ -116,34 +117,25 @@ function reloadOnChange({ options, host, gateway, logger }: Reloading): () => vo
       logger.error(`configuration not reloaded, the old one stays in use:\n${faults}`);
     }
   }
-  process.on('SIGHUP', reload);
-  const stopWatching = options.config === null ? () => {} : watchFile(options.config, reload);
-  return () => {
-    process.off('SIGHUP', reload);
-    stopWatching();
-  };
+  onOrder('reload', reload);
+  return options.config === null ? () => {} : watchFile(options.config, reload);
 }
 
-/** Drains at the first signal, breaks what is left at the second. */
+/** Drains at the first order to stop, breaks what is left at the second. */
 function untilStopped(gateway: Gateway, logger: Logger): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false;
-    const stop = (signal: NodeJS.Signals): void => {
+    onOrder('stop', () => {
       if (stopping) {
         void gateway.close();
         return;
       }
       stopping = true;
-      logger.info(`${signal}: draining, ${gateway.inFlight} requests under way`);
+      logger.info(`draining, ${gateway.inFlight} requests under way`);
       void gateway.drain().then(({ completed, broken }) => {
-        logger.info({ completed, broken }, 'stopped');
-        process.off('SIGTERM', stop);
-        process.off('SIGINT', stop);
+        logger.info(`stopped: ${completed} requests finished while draining, ${broken} were broken off`);
         resolve(broken === 0 ? 0 : 3);
       });
-    };
-    process.on('SIGTERM', stop);
-    // Ctrl-C reaches the whole process group: a worker waits for its supervisor's word.
-    process.on('SIGINT', isWorker() ? () => {} : stop);
+    });
   });
 }

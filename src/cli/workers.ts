@@ -1,22 +1,17 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
+import { type Order, onOrder } from './orders.ts';
 
 /** A worker that died is replaced after this long, so that one that dies at birth doesn't spin. */
 const REPLACE_DELAY_MS = 1_000;
 
-/** True in a process that serves on behalf of another, which hears the signals for it. */
+/** True in a process that serves on behalf of another. */
 export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** Closes a worker's channel to its supervisor, which would keep the process alive. */
-export function leaveSupervisor(): void {
-  if (cluster.isWorker && process.connected) process.disconnect?.();
-}
-
 /**
- * Serves with several processes on one port; each is a whole gateway. Passes SIGTERM and SIGINT on as SIGTERM and
- * SIGHUP as it is, and replaces workers that die.
+ * Serves with several processes on one port; each is a whole gateway. Passes orders on, and replaces workers that die.
  * @returns the exit code once all have ended: the highest of theirs
  */
 export function superviseWorkers(count: number, logger: Logger): Promise<number> {
@@ -43,26 +38,27 @@ export function superviseWorkers(count: number, logger: Logger): Promise<number>
             { worker: worker.process.pid, exitCode, signal },
             'a worker died; another takes its place',
           );
-          setTimeout(() => !stopping && fork(), REPLACE_DELAY_MS).unref();
+          // Not unreferenced: it may be all that keeps the supervisor alive.
+          setTimeout(() => !stopping && fork(), REPLACE_DELAY_MS);
         } else {
           // It could not even begin (a port that is taken), and has said why; no other would fare better.
           code = exitCode || 1;
-          stop('SIGTERM');
+          stopping = true;
+          tell('stop');
         }
         if (stopping && workers.size === 0) resolve(code);
       });
     }
 
-    function stop(signal: NodeJS.Signals): void {
-      stopping = true;
-      for (const worker of workers) worker.process.kill(signal);
+    function tell(order: Order): void {
+      for (const worker of workers) if (worker.isConnected()) worker.send(order);
     }
 
-    process.on('SIGTERM', () => stop('SIGTERM'));
-    process.on('SIGINT', () => stop('SIGTERM'));
-    process.on('SIGHUP', () => {
-      for (const worker of workers) worker.process.kill('SIGHUP');
+    onOrder('stop', () => {
+      stopping = true;
+      tell('stop');
     });
+    onOrder('reload', () => tell('reload'));
     for (let i = 0; i < count; i++) fork();
   });
 }

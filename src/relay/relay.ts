@@ -152,6 +152,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     const { headers, method, body } = this.#downstream;
     const destination = this.#destination as Destination;
     const admission = this.#admission as Admission;
+    this.#model = this.#scanner?.found?.name ?? null;
     const lease = leaseTarget(this.#context, { destination, admission, headers, model });
     this.#lease = lease;
     const { upstreamModel } = lease;
@@ -162,7 +163,6 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       upstreamModel,
     });
     this.#held = [];
-    this.#model = this.#scanner?.found?.name ?? null;
     const outbound = outboundFrom({
       destination,
       admission,

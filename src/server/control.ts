@@ -66,8 +66,8 @@ function readiness(state: GatewayState): Answer {
 }
 
 /**
- * `GET /v1/models` and `/v1/models/{model}` in OpenAI's form: what the caller may name in a request. Where no
- * model is configured the upstream's own list is relayed instead.
+ * `GET /v1/models` and `/v1/models/{model}` in OpenAI's form: what the caller may name in a request. Where only a
+ * vLLM server is configured its own list is relayed instead.
  */
 function models(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
   const { context, configuredAt } = state;
@@ -75,7 +75,7 @@ function models(downstream: Downstream, path: RequestPath, state: GatewayState):
   if ((method !== 'GET' && method !== 'HEAD') || !/^\/(?:v1\/)?models(?:\/|$)/.test(path.raw)) return null;
   const destination = context.destinations.resolve(method, path);
   const names = context.picker.modelNames;
-  if (destination?.kind !== 'v1' || names.length === 0) return null;
+  if (destination?.kind !== 'v1' || (names.length === 0 && context.picker.hasDefault('vllm'))) return null;
   const wanted = decodeURIComponentSafely(destination.endpoint.replace(/^v1\/models\/?/, ''));
   if (wanted !== '' && !names.includes(wanted)) return null;
   admitTo(context, destination, { headers: downstream.headers, path });

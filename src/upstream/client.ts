@@ -93,6 +93,12 @@ export interface UpstreamHead {
   readonly length: number | null;
 }
 
+/**
+ * A kept-alive connection that its peer has closed answers a request with a reset within a round trip. One that dies
+ * later died with the request, perhaps of it, and the request is not sent again: a model would run twice.
+ */
+export const STALE_WINDOW_MS = 1_000;
+
 export type FailureKind =
   | 'connect'
   | 'connect_timeout'

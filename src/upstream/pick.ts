@@ -96,7 +96,7 @@ export class TargetPicker {
     throw new SluiceError(
       'model_required',
       names === ''
-        ? `No target is configured for ${provider === null ? 'this path' : `/${provider}`}: add a model to model_list${provider === 'vllm' || provider === null ? ' or set HOSTED_VLLM_API_BASE' : ''}.`
+        ? `No target is configured for ${provider === null ? 'this path' : `/${provider}`}: add a model to model_list, or set ${variableFor(provider ?? 'vllm')}.`
         : `Which model is meant? Name one in the body's "model" or in the header x-sluice-model: ${names}.`,
       { param: 'model' },
     );
@@ -110,6 +110,13 @@ export class TargetPicker {
       { param },
     );
   }
+}
+
+/** The environment variable that makes a provider's path work without a model. */
+function variableFor(providerId: string): string {
+  const provider = providerFrom(providerId);
+  const names = provider?.apiBase === null ? provider.apiBaseEnv : provider?.apiKeyEnv;
+  return names?.[0] ?? 'its address';
 }
 
 const LISTED_NAMES = 50;

@@ -124,7 +124,7 @@ describe('a start', () => {
       env: { LITELLM_MASTER_KEY: 'sk-1234' },
     });
     const { msg } = await program.line((line) => String(line.msg).includes('RUNNING'));
-    const url = String(msg).replace(/^.* /, '');
+    const url = /RUNNING on (\S+)/.exec(String(msg))?.[1];
     expect((await fetch(`${url}/v1/models`)).status).toBe(401);
     const headers = { authorization: 'Bearer sk-1234' };
     expect((await fetch(`${url}/v1/models`, { headers })).status).toBe(200);

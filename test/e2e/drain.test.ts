@@ -97,7 +97,7 @@ describe('SIGTERM during many streams', () => {
     const clients = await openHttp1Streams(program, 60);
     const { streams } = await openHttp2Streams(program, 60);
     program.signal('SIGTERM');
-    expect((await draining(program)).msg).toBe('SIGTERM: draining, 120 requests under way');
+    expect((await draining(program)).msg).toBe('draining, 120 requests under way');
     expect(await refusal(program.port)).toBe('ECONNREFUSED');
     expect((await idle.closed()).error).toBeNull();
     finish();
@@ -111,7 +111,9 @@ describe('SIGTERM during many streams', () => {
       expect(stream.text()).toBe(FIRST + LAST);
     }
     expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
-    expect(program.lines.at(-1)).toMatchObject({ msg: 'stopped', completed: 120, broken: 0 });
+    expect(program.lines.at(-1)).toMatchObject({
+      msg: 'stopped: 120 requests finished while draining, 0 were broken off',
+    });
   });
 
   test('breaks what is left at the deadline, never ends it, and ends with 3', async () => {
@@ -128,7 +130,9 @@ describe('SIGTERM during many streams', () => {
       expect(stream.text()).toBe(FIRST);
     }
     expect(await program.ended).toMatchObject({ code: 3 });
-    expect(program.lines.at(-1)).toMatchObject({ msg: 'stopped', completed: 0, broken: 10 });
+    expect(program.lines.at(-1)).toMatchObject({
+      msg: 'stopped: 0 requests finished while draining, 10 were broken off',
+    });
     await sim.waitForIdle();
     expect(sim.requests.map(({ outcome }) => outcome)).toEqual(Array(10).fill('aborted'));
   });

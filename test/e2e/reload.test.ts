@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { configFile, type Serving, startServing, temporaryFolder } from '../helpers/program.ts';
 import { startVllmSim, type VllmSim } from '../vllm-sim/index.ts';
 
@@ -147,6 +147,10 @@ test('reloads under load fail no request', async () => {
     writeFileSync(file, modelsAt(round % 2 === 0 ? one : other));
     program.signal('SIGHUP');
     await reloaded(program, round);
+    // The configuration of this round must have served before the next one comes.
+    const current = round % 2 === 0 ? one : other;
+    const before = current.requests.length;
+    await vi.waitUntil(() => current.requests.length > before, { timeout: 10_000, interval: 5 });
   }
   loading = false;
   await Promise.all(load);

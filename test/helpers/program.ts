@@ -36,6 +36,8 @@ export interface Program {
   /** Resolves with the first line, past or future, that passes; rejects when the process ends without one. */
   line(passes: (line: LogLine) => boolean): Promise<LogLine>;
   signal(name: NodeJS.Signals): void;
+  /** To its whole process group, as Ctrl-C and systemd do. */
+  signalGroup(name: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 }
 
@@ -44,6 +46,7 @@ export function startProgram({ args, env = {} }: ProgramOptions): Program {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // a process group of its own, for `signalGroup`
   });
   const watch = new Watch();
   const lines: LogLine[] = [];
@@ -91,6 +94,7 @@ export function startProgram({ args, env = {} }: ProgramOptions): Program {
       return found;
     },
     signal: (name) => void child.kill(name),
+    signalGroup: (name) => void process.kill(-(child.pid ?? 0), name),
     ended,
   };
 }
@@ -110,7 +114,7 @@ export interface Serving extends Program {
 export async function startServing({ args, env = {} }: ProgramOptions): Promise<Serving> {
   const program = startProgram({ args: ['--port', '0', ...args], env });
   const { msg } = await program.line(({ msg }) => / RUNNING on /.test(String(msg)));
-  const url = String(msg).replace(/^.* RUNNING on /, '');
+  const url = String(msg).replace(/^.* RUNNING on (\S+).*$/, '$1');
   return Object.defineProperties(Object.assign({ url, port: Number(new URL(url).port) }, program), {
     ...Object.getOwnPropertyDescriptors(program),
   });

@@ -15,6 +15,7 @@ export class UpstreamExchange {
 
   constructor(socket: Socket) {
     this.socket = socket;
+    socket.setMaxListeners(0); // one exchange after another listens to it
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#closedBy = error.code ?? null;
     });

@@ -165,9 +165,9 @@ describe('a request that names no model', () => {
   });
 
   test.each([
-    [to('vllm'), /\/vllm: add a model to model_list or set HOSTED_VLLM_API_BASE/],
-    [V1, /this path: add a model to model_list or set HOSTED_VLLM_API_BASE/],
-    [to('cohere'), /\/cohere: add a model to model_list\.$/],
+    [to('vllm'), /\/vllm: add a model to model_list, or set HOSTED_VLLM_API_BASE/],
+    [V1, /this path: add a model to model_list, or set HOSTED_VLLM_API_BASE/],
+    [to('cohere'), /\/cohere: add a model to model_list, or set COHERE_API_KEY\.$/],
   ])('is told what to configure when there is nothing', (destination, message) => {
     const error = refusal(() => new TargetPicker(config([])).pick(ask(destination)));
     expect(error.reason).toBe('model_required');

@@ -4,7 +4,7 @@ import type { Reading } from './section.ts';
 
 const NOT_YET = 'state: not used by this version yet';
 const REMEDY =
-  'leave it out, and state is kept in an embedded SQLite file; set redis://host:6379 to share it between instances';
+  'leave it out (this version keeps no state), or set redis://host:6379, which a later one will share between instances';
 
 /** Judges where state shall be kept. This version keeps none yet, but what will never do is told now. */
 export function checkState(values: GeneralValues, reading: Reading): void {

@@ -1,7 +1,7 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { type Deadlined, unwatch, watch } from '../../base/deadlines.ts';
-import { type Origin, UpstreamFailure, type UpstreamHead } from '../client.ts';
+import { type Origin, STALE_WINDOW_MS, UpstreamFailure, type UpstreamHead } from '../client.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { ProtocolError } from './grammar.ts';
 import { encodeHead, encodeLastChunk } from './request-head.ts';
@@ -306,6 +306,11 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     this.deadlineAt = performance.now() + exchange.request.timeouts.firstByteTimeoutMs;
   }
 
+  /** Since a request was sent that still waits for its answer; below zero while it is being sent. */
+  #msSince(exchange: Exchange): number {
+    return performance.now() - (this.deadlineAt - exchange.request.timeouts.firstByteTimeoutMs);
+  }
+
   #touch(): void {
     const exchange = this.#exchange;
     if (exchange !== null && !this.#paused && this.#parser.begun) {
@@ -375,7 +380,8 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   #fail(failure: UpstreamFailure): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    const stale = this.#reused && this.#parser.silent && failure.kind === 'reset';
+    const isSuspect = this.#reused && this.#parser.silent && failure.kind === 'reset';
+    const stale = isSuspect && exchange !== null && this.#msSince(exchange) <= STALE_WINDOW_MS;
     this.#socket.destroy();
     exchange?.fail(failure, stale);
   }

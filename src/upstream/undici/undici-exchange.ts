@@ -219,7 +219,9 @@ export class UndiciExchange implements UpstreamCall, Dispatcher.DispatchHandler,
     const connection = this.#connection;
     // A kept-alive connection that dies under a request without one byte of answer was closed by the peer before
     // it read the request (RFC 9112 §9.3.1): uvicorn does so after 5 s idle.
-    const stale = connection.used && !this.#anyByte && failure.kind === 'reset';
+    const sentAt = this.#requestSent ? this.deadlineAt - this.#request.timeouts.firstByteTimeoutMs : NEVER;
+    const isRecent = performance.now() - sentAt <= STALE_WINDOW_MS;
+    const stale = connection.used && !this.#anyByte && failure.kind === 'reset' && isRecent;
     if (stale && !this.#retried && this.#body === null) {
       this.#retried = true;
       this.#requestSent = false;

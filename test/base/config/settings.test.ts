@@ -354,7 +354,7 @@ describe('the environment alone', () => {
 
 describe('where state is kept', () => {
   const REMEDY =
-    'leave it out, and state is kept in an embedded SQLite file; set redis://host:6379 to share it between instances';
+    'leave it out (this version keeps no state), or set redis://host:6379, which a later one will share between instances';
 
   test.each([
     ['DATABASE_URL', 'redis://:secret@h:6379'],

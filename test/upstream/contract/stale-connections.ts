@@ -101,6 +101,19 @@ export function staleConnections({ row }: Pick<Rows, 'row'>): void {
       expect(upstream.peers.length).toBe(2);
     });
 
+    row('is not replaced once the peer has had time to act on the request', async (client) => {
+      const upstream = await mortalUpstream(async (peer) => {
+        await new Promise((resolve) => setTimeout(resolve, 1_100));
+        await peer.reset();
+      });
+      await send(client, upstream.origin).recorder.ended();
+      await settled();
+      const { recorder } = send(client, upstream.origin, post(upstream.origin, 'hello'));
+      expect((await recorder.failed()).kind).toBe('reset');
+      await settled();
+      expect(upstream.peers.length).toBe(1);
+    });
+
     row('is not replaced after a protocol fault', async (client) => {
       const upstream = await mortalUpstream((peer) => void peer.write('garbage\r\n\r\n'));
       await send(client, upstream.origin).recorder.ended();
