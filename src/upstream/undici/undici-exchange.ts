@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Deadlined, unwatch, watch } from '../../base/deadlines.ts';
 import {
+  STALE_WINDOW_MS,
   type UpstreamCall,
   UpstreamFailure,
   type UpstreamHandler,
