@@ -25,7 +25,7 @@ export interface Admission {
   readonly caller: Caller;
   /** Carriers that held a key of ours: none of them may go on. */
   readonly spent: readonly Credential[];
-  /** The key itself, so that copies of it elsewhere in the request are found and taken out; null if none. */
+  /** The key whose copies are to be taken out wherever else in the request they stand; null where there is none. */
   readonly key: string | null;
 }
 
@@ -71,7 +71,8 @@ function admitAnyone(entry: Entry, credentials: readonly Credential[]): Admissio
 
 function admitKeyHolder(entry: Entry, credentials: readonly Credential[], master: MasterKey): Admission {
   const spent = credentials.filter(({ key, stray }) => isSameKey(key ?? stray ?? '', master.bytes));
-  const key = spent.length > 0 ? master.text : null;
+  // Looked for in any case: a client may show it in a place that opens no door (`Token token=sk-…`).
+  const key = master.text;
   if (spent.some((credential) => credential.key !== null)) return { caller: { kind: 'master' }, spent, key };
   if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent, key };
   throw refusal(credentials);

@@ -82,7 +82,12 @@ describe('with a master key', () => {
 
   test('an open route lets strangers in, and what they carry is theirs', () => {
     const entry = { headers: ['Authorization', 'Bearer own'], query: 'key=sk-own', keyRequired: false };
-    expect(admit(MASTER, entry)).toEqual({ caller: { kind: 'stranger' }, spent: [], key: null });
+    expect(admit(MASTER, entry)).toMatchObject({ caller: { kind: 'stranger' }, spent: [] });
+  });
+
+  test('an open route knows the master key, wherever a stranger has put it', () => {
+    const headers = ['Authorization', `Token token=${MASTER}`, 'X-Any', MASTER];
+    expect(admit(MASTER, { headers, keyRequired: false }).key).toBe(MASTER);
   });
 
   test.each([['sk-master'], ['Basic sk-master'], ['Token  sk-master']])(
