@@ -3,11 +3,17 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
-import { isLingering } from '../base/linger.ts';
+import { isLingering, linger } from '../base/linger.ts';
 import type { Connection, Connections } from './port-connections.ts';
 import { markExpectsContinue, type PortHandlers } from './port-handlers.ts';
 import { refuse, refuseSocket } from './port-refusal.ts';
 import { screenRequest } from './port-screen.ts';
+
+/**
+ * Requests of one connection that are served at a time. A pipeline costs its client nothing, and each request in it is
+ * one upstream connection: 15,000 of them came from a single client, past every limit.
+ */
+const MAX_PIPELINED = 100;
 
 /** Between the wire and the handlers for HTTP/1. Sibling: port-http2.ts. */
 export class Http1Gate {
@@ -38,6 +44,12 @@ export class Http1Gate {
     if (this.draining || connection.declinedUpgrade === req) {
       connection.sealed = true;
       res.shouldKeepAlive = false;
+    } else if (connection.open.length === MAX_PIPELINED) {
+      // Those behind it go unanswered, which a client that pipelines must be ready for (RFC 9112 §9.3.2).
+      connection.sealed = true;
+      res.shouldKeepAlive = false;
+      const { socket } = req;
+      socket.destroySoon = () => linger(socket);
     }
     const target = screenRequest('http1', req, this.#limits);
     if (typeof target !== 'string') {

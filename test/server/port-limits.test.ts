@@ -10,7 +10,15 @@ import {
   PREFACE,
   parseFrames,
 } from '../helpers/http2-frames.ts';
-import { ask, codeOf, get, openHttp2, openTestPort, parseResponses } from './port-fixture.ts';
+import {
+  type AnyResponse,
+  ask,
+  codeOf,
+  get,
+  openHttp2,
+  openTestPort,
+  parseResponses,
+} from './port-fixture.ts';
 import { exchange, RawConnection } from './port-raw-connection.ts';
 
 const HEADER_TIMEOUT_MS = 300;
@@ -329,4 +337,17 @@ describe('a connection of HTTP/2 whose client has said GOAWAY', () => {
     expect(await connection.until((text) => text.includes('late'))).toContain('late');
     connection.socket.destroy();
   });
+});
+
+test('a client that pipelines without waiting gets no more than 100 requests served at a time', async () => {
+  const waiting: AnyResponse[] = [];
+  const port = await openTestPort({ handlers: { request: (_req, res) => void waiting.push(res) } });
+  const connection = await RawConnection.open(port.address.port);
+  connection.send('GET /x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(300));
+  connection.send('GET /x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(300));
+  await expect.poll(() => waiting.length).toBeGreaterThanOrEqual(100);
+  for (const res of waiting) res.end('ok');
+  const answers = parseResponses(await connection.untilClosed());
+  expect([waiting.length, answers.length]).toEqual([100, 100]);
+  expect(answers.at(-1)?.head).toMatch(/\r\nConnection: close/i);
 });
