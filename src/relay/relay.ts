@@ -172,7 +172,12 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       framing: outgoing.framing,
       upgrade: false,
     });
-    this.#context.detail?.upstreamRequest(this.#id, { ...outbound, method, origin: outbound.origin.key });
+    this.#context.detail?.upstreamRequest(this.#id, {
+      ...outbound,
+      method,
+      origin: outbound.origin.key,
+      configured: lease.headers,
+    });
     this.#phase = 'sending';
     this.#call = this.#context.client.dispatch(
       { ...outbound, method, body: outgoing.body, timeouts: lease.timeouts, upgrade: false },

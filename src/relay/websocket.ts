@@ -95,6 +95,7 @@ class WebSocketExchange implements UpstreamHandler {
       ...outbound,
       method: 'GET',
       origin: outbound.origin.key,
+      configured: lease.headers,
     });
     this.#call = this.#context.client.dispatch(
       { ...outbound, method: 'GET', body: { kind: 'none' }, timeouts: lease.timeouts, upgrade: true },

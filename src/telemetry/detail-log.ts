@@ -14,6 +14,8 @@ export interface SentHead {
   readonly path: string;
   /** Raw name-value pairs. */
   readonly headers: readonly string[];
+  /** Those among the headers that the configuration put there: whatever they are called, they may be secret. */
+  readonly configured: readonly string[];
 }
 
 export interface ReceivedHead {
@@ -27,12 +29,13 @@ export interface ReceivedHead {
 export function createDetailLog(logger: Logger): DetailLog | null {
   if (!logger.isLevelEnabled('debug')) return null;
   return {
-    upstreamRequest(request, { method, origin, path, headers }) {
+    upstreamRequest(request, { method, origin, path, headers, configured }) {
       const url = origin + path.replace(/=[^&]*/g, '=…');
-      logger.debug({ request, method, url, headers: readable(headers) }, 'to the upstream');
+      const secret = new Set(configured.filter((_, i) => i % 2 === 0));
+      logger.debug({ request, method, url, headers: readable(headers, secret) }, 'to the upstream');
     },
     upstreamResponse(request, { status, reason, headers }) {
-      logger.debug({ request, status, reason, headers: readable(headers) }, 'from the upstream');
+      logger.debug({ request, status, reason, headers: readable(headers, NONE) }, 'from the upstream');
     },
   };
 }
@@ -40,11 +43,13 @@ export function createDetailLog(logger: Logger): DetailLog | null {
 /** Anything that may be a credential; a header too many blotted out does no harm. */
 const SECRET = /auth|key|token|secret|cookie|password|session|signature/i;
 
-function readable(raw: readonly string[]): string[] {
+const NONE: ReadonlySet<string> = new Set();
+
+function readable(raw: readonly string[], secret: ReadonlySet<string>): string[] {
   const lines: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    lines.push(`${name}: ${SECRET.test(name) ? '…' : raw[i + 1]}`);
+    lines.push(`${name}: ${SECRET.test(name) || secret.has(name) ? '…' : raw[i + 1]}`);
   }
   return lines;
 }

@@ -23,7 +23,7 @@ general_settings:
   master_key: ${MASTER}
   max_body_bytes: 1000
   pass_through_endpoints:
-    - {path: /r, target: "${upstream.url}/t?token=${UPSTREAM}", headers: {Authorization: bearer ${UPSTREAM}}}
+    - {path: /r, target: "${upstream.url}/t?token=${UPSTREAM}", headers: {Authorization: bearer ${UPSTREAM}, X-Client-Ident: configured-secret}}
 `,
     { level },
   );
