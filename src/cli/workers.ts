@@ -33,10 +33,11 @@ export function superviseWorkers(count: number, logger: Logger): Promise<number>
       worker.on('exit', (exitCode, signal) => {
         workers.delete(worker);
         if (stopping) code = Math.max(code, exitCode ?? 1);
-        else if (served) {
+        else if (served || listening >= count) {
           logger.error(
             { worker: worker.process.pid, exitCode, signal },
-            'a worker died; another takes its place',
+            // Behind the start it is the file that has changed since, and the others serve by the old one.
+            served ? 'a worker died; another takes its place' : 'a worker could not start; another is tried',
           );
           // Not unreferenced: it may be all that keeps the supervisor alive.
           setTimeout(() => !stopping && fork(), REPLACE_DELAY_MS);

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort, type Program, startProgram } from '../helpers/program.ts';
+import { configFile, freePort, type Program, startProgram } from '../helpers/program.ts';
 import { startVllmSim, type VllmSim } from '../vllm-sim/index.ts';
 
 interface Workers {
@@ -67,6 +67,23 @@ test('a worker that dies is replaced', async () => {
     .poll(async () => (await fetch(`${url}/health/readiness`).catch(() => null))?.status, { timeout: 10_000 })
     .toBe(200);
   expect(childOf(pid)).not.toBe(worker);
+});
+
+test('a worker that dies while the file is broken does not take the others with it', async () => {
+  const file = configFile(
+    'model_list: [{model_name: m, litellm_params: {model: hosted_vllm/m, api_base: "http://localhost:1"}}]',
+  );
+  const port = await freePort();
+  const program = startProgram({ args: ['--config', file, '--workers', '2', '--port', String(port)] });
+  onTestFinished(() => {
+    if (program.alive) program.signalGroup('SIGKILL');
+  });
+  await program.line(({ msg }) => String(msg).startsWith('2 workers RUNNING'));
+  writeFileSync(file, 'model_list: [');
+  process.kill(childOf(program.pid), 'SIGKILL');
+  await program.line(({ msg }) => String(msg).startsWith('a worker could not start'));
+  expect((await fetch(`http://127.0.0.1:${port}/health/readiness`)).status).toBe(200);
+  expect(program.alive).toBe(true);
 });
 
 function childOf(pid: number): number {
