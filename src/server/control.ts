@@ -5,6 +5,7 @@ import { nextRequestId } from '../base/request-id.ts';
 import type { RequestPath } from '../base/request-path.ts';
 import type { Downstream } from '../relay/downstream.ts';
 import { admitTo, type RelayContext } from '../relay/enter.ts';
+import type { RequestRecord } from '../telemetry/request-log.ts';
 
 /** What the control plane reads of the running gateway. */
 export interface GatewayState {
@@ -35,9 +36,37 @@ export function answerControl(downstream: Downstream, path: RequestPath, state: 
     headers.push('x-sluice-request-id', nextRequestId());
     respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
   } catch (thrown) {
-    respond(downstream, errorAnswer(sluiceErrorFrom(thrown), nextRequestId()));
+    const error = sluiceErrorFrom(thrown);
+    const id = nextRequestId();
+    respond(downstream, errorAnswer(error, id));
+    state.context.log(refusalRecord(id, downstream, path, error));
   }
   return true;
+}
+
+/** Answers have no line: probes of health would be most of the log. */
+function refusalRecord(
+  id: string,
+  downstream: Downstream,
+  path: RequestPath,
+  error: SluiceError,
+): RequestRecord {
+  return {
+    id,
+    method: downstream.method,
+    path: path.raw,
+    route: null,
+    target: null,
+    model: null,
+    status: error.status,
+    outcome: 'refused',
+    why: error.reason,
+    bytesIn: 0,
+    bytesOut: downstream.bytesOut,
+    firstByteMs: null,
+    durationMs: 0,
+    cause: error.cause ?? null,
+  };
 }
 
 function respond(downstream: Downstream, { status, reason, headers, body }: OwnAnswer): void {

@@ -12,6 +12,22 @@ model_list:
 const KEYED = `${TWO}general_settings: {master_key: sk-master}\n`;
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
+  test.each([
+    ['/v1/models', 'GET', 401, 'missing_key'],
+    ['/health', 'POST', 405, 'method_not_allowed'],
+  ])('a refusal at %s is in the log under the id that the client got', async (path, method, status, why) => {
+    const { port, line } = await startTestGateway(KEYED);
+    const answer = await ask(protocol, port, { method, path });
+    const id = answer.header('x-sluice-request-id');
+    expect(answer.status).toBe(status);
+    expect(await line(({ request }) => request === id)).toMatchObject({
+      path,
+      status,
+      why,
+      outcome: 'refused',
+    });
+  });
+
   test.each(['/v1/models', '/v1/models/', '/models', '/v1/models?x=1'])(
     '%s lists each name once',
     async (path) => {
