@@ -120,6 +120,20 @@ function isArray(value: readonly Written[] | WrittenObject): value is readonly W
   return Array.isArray(value);
 }
 
+/**
+ * Each key of each object once: of two, V8's JSON.parse (Node 26.10) takes the first or the last, by what it has parsed
+ * before.
+ */
+function withoutTwins({ members }: WrittenObject): WrittenObject {
+  const unique = new Map(members.map(([name, member]) => [name, plain(member)]));
+  return { members: [...unique] };
+}
+
+function plain(value: Written): Written {
+  if (value === null || typeof value !== 'object') return value;
+  return isArray(value) ? value.map(plain) : withoutTwins(value);
+}
+
 /** What the scanner must make of an object, told from what was written and not from its bytes. */
 function expected({ members }: WrittenObject): 'none' | 'duplicate' | { name: string } {
   const models = members.filter(([name]) => name === 'model');
@@ -196,7 +210,7 @@ describe('for any JSON object, white space, escapes and chunking, the JSON scann
       .map(([{ members }, at, name]) => {
         const others = members.filter(([other]) => other.toLowerCase() !== 'model');
         others.splice(at, 0, ['model', name]);
-        return { members: others };
+        return withoutTwins({ members: others });
       });
     const trailing = fc.constantFrom('', '\n', ' \t ', '\0', ' the end', ']}', '{"n":1}');
     const replacement = fc.string({ unit: 'binary' });
