@@ -49,6 +49,21 @@ export function admitTo(
   });
 }
 
+/** A path goes on as it is, into upstreams' logs and ours: the caller's key must not stand in it. */
+export function refuseKeyInPath(path: RequestPath, admission: Admission): void {
+  if (admission.key === null || !path.raw.includes(admission.key)) return;
+  throw new SluiceError(
+    'forbidden_path',
+    'An API key stands in the path: send it as Authorization: Bearer alone.',
+  );
+}
+
+/** The path as it may be written down. */
+export function loggablePath(path: RequestPath, admission: Admission | null): string {
+  const key = admission?.key ?? null;
+  return key === null ? path.raw : path.raw.replaceAll(key, '…');
+}
+
 export interface TargetRequest {
   readonly destination: Destination;
   readonly admission: Admission;

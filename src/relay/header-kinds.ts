@@ -33,6 +33,9 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   upgrade: 'hop_by_hop',
   'http2-settings': 'hop_by_hop',
   te: 'te',
+  // What every CGI-like environment behind us would take for the framing headers (CWE-444).
+  content_length: 'hop_by_hop',
+  transfer_encoding: 'hop_by_hop',
   host: 'host',
   'content-length': 'content_length',
   'transfer-encoding': 'transfer_encoding',
@@ -54,6 +57,7 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
 /** Names seen before, as they were spelled: a client says the same few with every request. */
 const seen = new Map<string, HeaderName>();
 const SEEN_LIMIT = 1024;
+const SEEN_LENGTH = 64;
 
 /** Looks a raw header name up, whatever its case. */
 export function headerName(raw: string): HeaderName {
@@ -61,6 +65,7 @@ export function headerName(raw: string): HeaderName {
   if (known !== undefined) return known;
   const lower = raw.toLowerCase();
   const name: HeaderName = { lower, kind: KINDS[lower] ?? kindByPrefix(lower) };
+  if (raw.length > SEEN_LENGTH) return name;
   if (seen.size >= SEEN_LIMIT) seen.clear();
   seen.set(raw, name);
   return name;

@@ -29,6 +29,12 @@ class ClientConnection {
 
 const connections = new WeakMap<Socket, ClientConnection>();
 
+export interface Http1DownstreamOptions {
+  readonly expectsContinue: boolean;
+  /** How long a client may take nothing of what waits for it. */
+  readonly stallTimeoutMs: number;
+}
+
 /** An exchange on `node:http`'s server. */
 export class Http1Downstream implements Downstream {
   listener: DownstreamListener | null = null;
@@ -40,13 +46,15 @@ export class Http1Downstream implements Downstream {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #connection: ClientConnection;
+  readonly #stallTimeoutMs: number;
   #drainWatched = false;
   #closing = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
+  constructor(request: IncomingMessage, response: ServerResponse, options: Http1DownstreamOptions) {
     this.#request = request;
     this.#response = response;
-    this.expectsContinue = expectsContinue;
+    this.expectsContinue = options.expectsContinue;
+    this.#stallTimeoutMs = options.stallTimeoutMs;
     this.body = bodyOf(request);
     const { socket } = request;
     let connection = connections.get(socket);
@@ -124,14 +132,19 @@ export class Http1Downstream implements Downstream {
     if (this.#response.write(Buffer.from(chunk))) return true;
     if (!this.#drainWatched) {
       this.#drainWatched = true;
-      this.#response.on('drain', () => this.listener?.onClientDrain());
+      this.#response.on('drain', () => {
+        this.#response.setTimeout(0);
+        this.listener?.onClientDrain();
+      });
     }
+    this.#watchStall();
     return false;
   }
 
   end(trailers: readonly string[]): void {
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
     this.#response.end();
+    this.#watchStall();
     this.#finished();
   }
 
@@ -143,6 +156,7 @@ export class Http1Downstream implements Downstream {
       // Head and body become one string and one write.
       this.#response.end(body.toString('latin1'), 'latin1');
     } else this.#response.end(Buffer.from(body));
+    this.#watchStall();
     this.#finished();
   }
 
@@ -151,7 +165,10 @@ export class Http1Downstream implements Downstream {
     const { socket } = this.#request;
     // HTTP/1.0 has no chunks, and the end of the connection may be the end of the body: only a reset tells.
     if (this.#response.headersSent && this.#request.httpVersion === '1.0') socket.resetAndDestroy();
-    else socket.destroySoon();
+    else {
+      this.#watchStall();
+      socket.destroySoon();
+    }
   }
 
   closeAfterResponse(): void {
@@ -170,6 +187,15 @@ export class Http1Downstream implements Downstream {
   #storeHead(status: number, reason: string, headers: readonly string[]): void {
     const sent = this.#closing ? [...headers, 'Connection', 'close'] : (headers as string[]);
     this.#response.writeHead(status, reason, sent);
+  }
+
+  /**
+   * A client that takes nothing of what waits for it is cut: Node closes a socket whose timeout nobody listens to, and
+   * counts a write that makes progress as life.
+   */
+  #watchStall(): void {
+    const { socket, writableLength } = this.#response;
+    if (socket !== null && writableLength > 0) this.#response.setTimeout(this.#stallTimeoutMs);
   }
 
   #finished(): void {

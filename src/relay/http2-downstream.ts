@@ -19,9 +19,12 @@ export class Http2Downstream implements Downstream {
   readonly #request: Http2ServerRequest;
   readonly #response: Http2ServerResponse;
   readonly #stream: ServerHttp2Stream;
+  readonly #stallTimeoutMs: number;
   #ended = false;
 
-  constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
+  /** `stallTimeoutMs`: how long a client may take nothing of what waits for it. */
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse, stallTimeoutMs: number) {
+    this.#stallTimeoutMs = stallTimeoutMs;
     this.#request = request;
     this.#response = response;
     this.#stream = response.stream;
@@ -31,7 +34,11 @@ export class Http2Downstream implements Downstream {
     this.#stream.on('close', () => {
       if (!this.#ended || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.listener?.onClientGone();
     });
-    this.#stream.on('drain', () => this.listener?.onClientDrain());
+    this.#stream.on('drain', () => {
+      this.#stream.setTimeout(0);
+      this.listener?.onClientDrain();
+    });
+    this.#stream.on('timeout', () => this.#stream.close(constants.NGHTTP2_CANCEL));
     // A stream's error is followed by its close, which is what counts here.
     this.#stream.on('error', () => {});
   }
@@ -68,15 +75,17 @@ export class Http2Downstream implements Downstream {
 
   writeHead(status: number, _reason: string, headers: readonly string[]): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
-    this.#stream.respond(
-      { ':status': http2Status(status), ...http2Headers(headers) },
-      { waitForTrailers: true },
-    );
+    const sent = http2Headers(headers);
+    // nghttp2 takes an announced length that doesn't come for a broken stream.
+    if (status === 204) delete sent['content-length'];
+    this.#stream.respond({ ':status': http2Status(status), ...sent }, { waitForTrailers: true });
   }
 
   write(chunk: Buffer): boolean {
     this.bytesOut += chunk.length;
-    return this.#stream.write(Buffer.from(chunk));
+    if (this.#stream.write(Buffer.from(chunk))) return true;
+    this.#watchStall();
+    return false;
   }
 
   end(trailers: readonly string[]): void {
@@ -84,6 +93,11 @@ export class Http2Downstream implements Downstream {
     // node:http2's own response object answers `wantTrailers` with these.
     this.#response.addTrailers(http2Headers(trailers));
     this.#stream.end();
+    if (this.#stream.writableLength > 0) this.#watchStall();
+  }
+
+  #watchStall(): void {
+    this.#stream.setTimeout(this.#stallTimeoutMs);
   }
 
   respond(status: number, reason: string, headers: readonly string[], body: Buffer): void {

@@ -10,7 +10,15 @@ import type { Destination } from '../upstream/destination.ts';
 import type { Lease } from '../upstream/pick.ts';
 import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
 import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
-import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
+import {
+  admitTo,
+  destinationOf,
+  leaseTarget,
+  loggablePath,
+  type RelayContext,
+  refuseKeyInPath,
+  routeLabel,
+} from './enter.ts';
 import { holdPiece } from './held-pieces.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
@@ -80,6 +88,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     const { method, headers } = this.#downstream;
     this.#destination = destinationOf(this.#context, method, this.#path);
     this.#admission = admitTo(this.#context, this.#destination, { headers, path: this.#path });
+    refuseKeyInPath(this.#path, this.#admission);
   }
 
   #openBody(): void {
@@ -335,7 +344,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     this.#context.log({
       id: this.#id,
       method: this.#downstream.method,
-      path: this.#path.raw,
+      path: loggablePath(this.#path, this.#admission),
       route: this.#destination === null ? null : routeLabel(this.#destination),
       target: this.#lease?.name ?? null,
       model: this.#model,

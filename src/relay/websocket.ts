@@ -8,7 +8,15 @@ import type { Outcome } from '../telemetry/request-log.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
 import type { Lease } from '../upstream/pick.ts';
-import { admitTo, destinationOf, leaseTarget, type RelayContext, routeLabel } from './enter.ts';
+import {
+  admitTo,
+  destinationOf,
+  leaseTarget,
+  loggablePath,
+  type RelayContext,
+  refuseKeyInPath,
+  routeLabel,
+} from './enter.ts';
 import { outboundFrom } from './outbound.ts';
 import { downstreamHeaders } from './response-headers.ts';
 import type { UpgradeClient } from './upgrade-client.ts';
@@ -31,6 +39,7 @@ class WebSocketExchange implements UpstreamHandler {
   readonly #startedAt = performance.now();
   readonly #client: UpgradeClient;
   readonly #path: RequestPath;
+  #loggedPath: string;
   readonly #context: RelayContext;
   readonly #fromClient = new FrameFollower();
   readonly #fromUpstream = new FrameFollower();
@@ -51,6 +60,7 @@ class WebSocketExchange implements UpstreamHandler {
   constructor(client: UpgradeClient, path: RequestPath, context: RelayContext) {
     this.#client = client;
     this.#path = path;
+    this.#loggedPath = path.raw;
     this.#context = context;
   }
 
@@ -79,6 +89,8 @@ class WebSocketExchange implements UpstreamHandler {
     const destination = destinationOf(this.#context, 'GET', this.#path);
     this.#destination = destination;
     const admission = admitTo(this.#context, destination, { headers, path: this.#path });
+    this.#loggedPath = loggablePath(this.#path, admission);
+    refuseKeyInPath(this.#path, admission);
     this.#model = destination.kind === 'route' ? null : modelInQuery(this.#path.query);
     const lease = leaseTarget(this.#context, { destination, admission, headers, model: this.#model });
     this.#lease = lease;
@@ -121,12 +133,13 @@ class WebSocketExchange implements UpstreamHandler {
       return;
     }
     const { stream, early } = this.#client;
+    const stallTimeoutMs = this.#context.limits.bodyTimeoutMs;
     stream.off('readable', this.#awaitEnd);
-    carry(stream, upstream, (chunk) => {
+    carry(stream, upstream, stallTimeoutMs, (chunk) => {
       this.#bytesIn += chunk.length;
       this.#fromClient.follow(chunk);
     });
-    carry(upstream, stream, (chunk) => {
+    carry(upstream, stream, stallTimeoutMs, (chunk) => {
       this.#bytesOut += chunk.length;
       this.#fromUpstream.follow(chunk);
     });
@@ -235,7 +248,7 @@ class WebSocketExchange implements UpstreamHandler {
     this.#context.log({
       id: this.#id,
       method: 'GET',
-      path: this.#path.raw,
+      path: this.#loggedPath,
       route: this.#destination === null ? null : routeLabel(this.#destination),
       target: this.#lease?.name ?? null,
       model: this.#model,
@@ -251,13 +264,23 @@ class WebSocketExchange implements UpstreamHandler {
   }
 }
 
-/** Carries bytes one way with backpressure. */
-function carry(from: Duplex, to: Duplex, seen: (chunk: Buffer) => void): void {
+/** Carries bytes one way with backpressure; a receiver that takes nothing for `stallTimeoutMs` is cut. */
+function carry(from: Duplex, to: Duplex, stallTimeoutMs: number, seen: (chunk: Buffer) => void): void {
+  const timeOut = (ms: number): void => {
+    // Sockets and HTTP/2 streams have a timeout that counts progress of a write as life.
+    if ('setTimeout' in to && typeof to.setTimeout === 'function') to.setTimeout(ms);
+  };
   from.on('data', (chunk: Buffer) => {
     seen(chunk);
-    if (to.writable && !to.write(chunk)) from.pause();
+    if (!to.writable || to.write(chunk)) return;
+    from.pause();
+    timeOut(stallTimeoutMs);
   });
-  to.on('drain', () => from.resume());
+  to.on('timeout', () => to.destroy());
+  to.on('drain', () => {
+    timeOut(0);
+    from.resume();
+  });
 }
 
 /** @throws SluiceError `duplicate_model`: one server takes the first, another the last */

@@ -16,7 +16,7 @@ export function createHandlers(state: () => GatewayState, report: PortHandlers['
     request(request, response) {
       const current = state();
       const path = parseRequestPath(request.url ?? '/');
-      const downstream = downstreamFrom(request, response);
+      const downstream = downstreamFrom(request, response, current.context.limits.bodyTimeoutMs);
       if (!answerControl(downstream, path, current)) relay(downstream, path, current.context);
     },
     upgrade(request, socket, early) {
@@ -34,9 +34,13 @@ export function createHandlers(state: () => GatewayState, report: PortHandlers['
 function downstreamFrom(
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
+  stallTimeoutMs: number,
 ): Downstream {
-  if (isHttp2(request)) return new Http2Downstream(request, response as Http2ServerResponse);
-  return new Http1Downstream(request, response as ServerResponse<IncomingMessage>, expectsContinue(request));
+  if (isHttp2(request)) {
+    return new Http2Downstream(request, response as Http2ServerResponse, stallTimeoutMs);
+  }
+  const options = { expectsContinue: expectsContinue(request), stallTimeoutMs };
+  return new Http1Downstream(request, response as ServerResponse<IncomingMessage>, options);
 }
 
 function isHttp2(request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {

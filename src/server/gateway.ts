@@ -120,7 +120,9 @@ function settingsOfThePort(before: Config, after: Config): readonly string[] {
   const changed = Object.entries(names)
     .filter(([key]) => before.limits[key as keyof typeof names] !== after.limits[key as keyof typeof names])
     .map(([, name]) => name as string);
-  return (before.tls === null) === (after.tls === null) ? changed : [...changed, 'tls'];
+  if ((before.tls === null) !== (after.tls === null)) changed.push('tls');
+  if (before.detailedDebug !== after.detailedDebug) changed.push('set_verbose');
+  return changed;
 }
 
 /** What a person can paste: every address is reached as localhost, and IPv6 needs brackets. */

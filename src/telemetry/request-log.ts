@@ -85,12 +85,14 @@ function lineOf(record: RequestRecord): string {
 /** Texts quoted before: routes, targets, models and most paths are the same few. */
 const quotedBefore = new Map<string, string>();
 const QUOTED_LIMIT = 1024;
+const QUOTED_LENGTH = 256;
 
 function quoted(text: string | null): string {
   if (text === null) return 'null';
   const known = quotedBefore.get(text);
   if (known !== undefined) return known;
   const json = JSON.stringify(text);
+  if (text.length > QUOTED_LENGTH) return json;
   if (quotedBefore.size >= QUOTED_LIMIT) quotedBefore.clear();
   quotedBefore.set(text, json);
   return json;

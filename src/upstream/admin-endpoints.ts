@@ -33,6 +33,7 @@ const WEIGHT_FAMILY = /^(?:[a-z]+_)*weights?(?:_[a-z]+)*$/;
 /** Verdicts by endpoint as it was sent: clients use a handful of them. */
 const verdicts = new Map<string, boolean>();
 const VERDICTS_LIMIT = 1024;
+const VERDICTS_LENGTH = 256;
 
 /**
  * Whether an endpoint of a vLLM server administers it. Reads the path as the most lenient server would, so that
@@ -44,6 +45,7 @@ export function isAdminEndpoint(endpoint: string): boolean {
   const path = canonicalPath(endpoint);
   const last = path.slice(path.lastIndexOf('/') + 1);
   const verdict = ADMIN_ENDPOINTS.has(last) || CACHE_RESET.test(last) || WEIGHT_FAMILY.test(last);
+  if (endpoint.length > VERDICTS_LENGTH) return verdict;
   if (verdicts.size >= VERDICTS_LIMIT) verdicts.clear();
   verdicts.set(endpoint, verdict);
   return verdict;
