@@ -47,6 +47,8 @@ export class Http1Downstream implements Downstream {
   readonly #response: ServerResponse;
   readonly #connection: ClientConnection;
   readonly #stallTimeoutMs: number;
+  /** The body is chunked, and the framing is written here. */
+  #framing = false;
   #drainWatched = false;
   #closing = false;
 
@@ -119,6 +121,9 @@ export class Http1Downstream implements Downstream {
 
   writeHead(status: number, reason: string, headers: readonly string[]): void {
     this.#storeHead(status, reason, headers);
+    // Node frames a chunk in four pieces; one string of our own costs a token of a stream a tenth less.
+    this.#framing = this.#response.chunkedEncoding;
+    this.#response.chunkedEncoding = false;
     // Not `flushHeaders`, which would encode bytes beyond ASCII as UTF-8.
     this.#response.write('', 'latin1');
     // Node keeps the request's head as long as the response: a kilobyte and more on every idle stream.
@@ -128,8 +133,7 @@ export class Http1Downstream implements Downstream {
 
   write(chunk: Buffer): boolean {
     this.bytesOut += chunk.length;
-    // The reader's buffer is used again for the next read, and a socket may keep what it can't send at once.
-    if (this.#response.write(Buffer.from(chunk))) return true;
+    if (this.#writeChunk(chunk)) return true;
     if (!this.#drainWatched) {
       this.#drainWatched = true;
       this.#response.on('drain', () => {
@@ -142,8 +146,8 @@ export class Http1Downstream implements Downstream {
   }
 
   end(trailers: readonly string[]): void {
-    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
-    this.#response.end();
+    if (this.#framing) this.#response.end(`0\r\n${headerLines(trailers)}\r\n`, 'latin1');
+    else this.#response.end();
     this.#watchStall();
     this.#finished();
   }
@@ -184,6 +188,18 @@ export class Http1Downstream implements Downstream {
     this.listener?.onClientGone();
   }
 
+  /** The chunk is copied: the reader's buffer is used again, and a socket may keep what it can't send at once. */
+  #writeChunk(chunk: Buffer): boolean {
+    if (!this.#framing) return this.#response.write(Buffer.from(chunk));
+    const size = `${chunk.length.toString(16)}\r\n`;
+    if (chunk.length <= ONE_WRITE_BYTES) {
+      return this.#response.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
+    }
+    this.#response.write(size, 'latin1');
+    this.#response.write(Buffer.from(chunk));
+    return this.#response.write('\r\n', 'latin1');
+  }
+
   #storeHead(status: number, reason: string, headers: readonly string[]): void {
     const sent = this.#closing ? [...headers, 'Connection', 'close'] : (headers as string[]);
     this.#response.writeHead(status, reason, sent);
@@ -208,10 +224,4 @@ function bodyOf(request: IncomingMessage): RequestBody {
   if (headers['transfer-encoding'] !== undefined) return { kind: 'unknown_length' };
   const length = headers['content-length'];
   return length === undefined ? { kind: 'none' } : { kind: 'length', length: Number(length) };
-}
-
-function pairs(raw: readonly string[]): [string, string][] {
-  const out: [string, string][] = [];
-  for (let i = 0; i < raw.length; i += 2) out.push([raw[i] as string, raw[i + 1] as string]);
-  return out;
 }
