@@ -90,7 +90,7 @@ interface Field extends HeaderName {
 }
 
 function holds(value: string, key: string): boolean {
-  return value.length >= key.length && value.includes(key);
+  return value.length >= key.length && decodes(value).includes(key);
 }
 
 /** Pushes what may pass of a header that is the client's own. */

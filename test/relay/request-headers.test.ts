@@ -270,6 +270,7 @@ describe('credentials', () => {
     ['X-Forwarded-Authorization: Bearer sk-master'],
     ['x-pass-foo: sk-master'],
     ['Referer: https://gateway.test/?key=sk-master'],
+    ['Referer: https://gateway.test/?key=sk%2Dmaster'],
     ['Accept: text/plain;k=sk-master'],
     ['Cookie: session=sk-master'],
     ['Sec-WebSocket-Protocol: sk-master'],
