@@ -16,7 +16,7 @@ const SWEEP_INTERVAL_MS = 100;
 
 /**
  * An array, not a Set: under a steady coming and going a Set's table is copied again and again, and the dead copies
- * in the old generation keep whole exchanges alive until the next major collection (measured: 28 µs a request).
+ * in the old generation keep whole exchanges alive until the next major collection (measured: 15 µs a request).
  */
 const watched: Deadlined[] = [];
 let sweeper: NodeJS.Timeout | null = null;

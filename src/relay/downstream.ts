@@ -27,7 +27,7 @@ export interface Downstream {
 
   /** Sends an informational response where the client's protocol and the moment allow it; else drops it. */
   writeInterim(status: number, reason: string, headers: readonly string[]): void;
-  /** Sends the head; `length` null where the body's length isn't announced. */
+  /** Sends the head at once; the body follows by `write` and `end`. */
   writeHead(status: number, reason: string, headers: readonly string[]): void;
   /** False: wait for `onClientDrain`. The chunk may be reused after the call. */
   write(chunk: Buffer): boolean;

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { headerLines } from '../base/header-lines.ts';
 import { linger } from '../base/linger.ts';
+import { encodeLastChunk } from '../upstream/http1/request-head.ts';
 import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
-import { headerLines } from './raw-headers.ts';
 
 /** Bodies up to this size travel with the head in one write. */
 const ONE_WRITE_BYTES = 16 * 1024;
@@ -146,7 +147,7 @@ export class Http1Downstream implements Downstream {
   }
 
   end(trailers: readonly string[]): void {
-    if (this.#framing) this.#response.end(`0\r\n${headerLines(trailers)}\r\n`, 'latin1');
+    if (this.#framing) this.#response.end(encodeLastChunk(trailers), 'latin1');
     else this.#response.end();
     this.#watchStall();
     this.#finished();

@@ -52,13 +52,6 @@ export function withoutPseudoHeaders(raw: readonly string[], authority: string):
   return out;
 }
 
-/** Raw headers as text lines, each ended by CRLF. */
-export function headerLines(raw: readonly string[]): string {
-  let lines = '';
-  for (let i = 0; i < raw.length; i += 2) lines += `${raw[i]}: ${raw[i + 1]}\r\n`;
-  return lines;
-}
-
 /**
  * A status as HTTP/2 can say it: Node has none beyond 599, and RFC 9110 §15 has clients take those for a 5xx anyway.
  */

@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { headerLines } from '../base/header-lines.ts';
 import { linger } from '../base/linger.ts';
 import type { UpstreamHead } from '../upstream/client.ts';
 import { isHopByHop } from './header-kinds.ts';
-import { headerLines, headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
+import { headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
 
 /** The client's side of a websocket handshake: HTTP/1.1 Upgrade (RFC 6455), or CONNECT on HTTP/2 (RFC 8441). */
 export interface UpgradeClient {

@@ -3,6 +3,7 @@ import { constants, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { errorAnswer } from '../base/error-answer.ts';
 import type { SluiceError } from '../base/errors.ts';
+import { headerLines } from '../base/header-lines.ts';
 import { linger } from '../base/linger.ts';
 import { nextRequestId } from '../base/request-id.ts';
 
@@ -40,9 +41,8 @@ export function refuseSocket(socket: Socket, error: SluiceError): string {
   const requestId = nextRequestId();
   const answer = errorAnswer(error, requestId);
   const headers = [...answer.headers, 'Date', new Date().toUTCString(), 'Connection', 'close'];
-  let head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  if (socket.writable) socket.write(`${head}\r\n${answer.body}`);
+  const head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\n${headerLines(headers)}\r\n`;
+  if (socket.writable) socket.write(`${head}${answer.body}`);
   // Takes the bytes away from a parser that may have stopped in the middle of a message.
   socket.removeAllListeners('data');
   socket.on('data', () => {});

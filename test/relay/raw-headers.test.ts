@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { headerLines } from '../../src/base/header-lines.ts';
 import { headerName, isHopByHop, nominatedHeaders } from '../../src/relay/header-kinds.ts';
-import {
-  headerLines,
-  headerValue,
-  http2Headers,
-  http2Status,
-  withoutPseudoHeaders,
-} from '../../src/relay/raw-headers.ts';
+import { headerValue, http2Headers, http2Status, withoutPseudoHeaders } from '../../src/relay/raw-headers.ts';
 
 describe('raw headers', () => {
   test('headerValue finds the first of a name in any case', () => {
