@@ -11,6 +11,14 @@ export interface UpstreamClient {
   close(): void;
 }
 
+/** What every client is made with. */
+export interface ClientOptions {
+  /** False: accept any certificate of an upstream. Default true. */
+  readonly verifyTls?: boolean;
+  /** PEM certificates to trust instead of the built-in roots. */
+  readonly ca?: string | Buffer;
+}
+
 export interface UpstreamRequest {
   /** `http://host:port` or `https://host:port`; see `originFrom`. */
   readonly origin: Origin;

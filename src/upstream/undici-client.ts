@@ -1,13 +1,13 @@
-import type { UpstreamCall, UpstreamClient, UpstreamHandler, UpstreamRequest } from './client.ts';
+import type {
+  ClientOptions,
+  UpstreamCall,
+  UpstreamClient,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './client.ts';
+import { IdlePool } from './idle-pool.ts';
 import { UndiciConnection } from './undici/undici-connection.ts';
 import { type ConnectionLender, UndiciExchange } from './undici/undici-exchange.ts';
-
-export interface UndiciClientOptions {
-  /** False: accept any certificate of an upstream. Default true. */
-  readonly verifyTls?: boolean;
-  /** PEM certificates to trust instead of the built-in roots. */
-  readonly ca?: string | Buffer;
-}
 
 /**
  * The fallback client, on undici's parser and writer: another implementation to compare with, and to change to
@@ -16,16 +16,16 @@ export interface UndiciClientOptions {
  * every difference.
  */
 export class UndiciClient implements UpstreamClient {
-  readonly #options: UndiciClientOptions;
-  readonly #idle = new Map<string, UndiciConnection[]>();
+  readonly #options: ClientOptions;
+  readonly #idle = new IdlePool<UndiciConnection>();
   readonly #tlsSessions = new Map<string, Buffer>();
   readonly #lender: ConnectionLender = {
-    borrow: (request, from) => (from === 'idle' ? this.#idleFor(request) : null) ?? this.#open(request),
-    giveBack: (connection) => this.#giveBack(connection),
+    borrow: (request, from) =>
+      (from === 'idle' ? this.#idle.lend(request.origin) : null) ?? this.#open(request),
+    giveBack: (connection) => this.#idle.giveBack(connection),
   };
-  #closed = false;
 
-  constructor(options: UndiciClientOptions = {}) {
+  constructor(options: ClientOptions = {}) {
     this.#options = options;
   }
 
@@ -34,16 +34,7 @@ export class UndiciClient implements UpstreamClient {
   }
 
   close(): void {
-    this.#closed = true;
-    for (const stack of this.#idle.values()) for (const connection of stack) connection.destroy();
-    this.#idle.clear();
-  }
-
-  #idleFor({ origin }: UpstreamRequest): UndiciConnection | null {
-    const stack = this.#idle.get(origin.key);
-    const connection = stack?.pop() ?? null;
-    if (stack?.length === 0) this.#idle.delete(origin.key);
-    return connection;
+    this.#idle.close();
   }
 
   #open({ origin }: UpstreamRequest): UndiciConnection {
@@ -52,23 +43,8 @@ export class UndiciClient implements UpstreamClient {
     return new UndiciConnection(origin, options, (connection) => this.#discard(connection));
   }
 
-  #giveBack(connection: UndiciConnection): void {
-    if (this.#closed) {
-      connection.destroy();
-      return;
-    }
-    const stack = this.#idle.get(connection.origin.key);
-    if (stack === undefined) this.#idle.set(connection.origin.key, [connection]);
-    else stack.push(connection);
-  }
-
   /** Forgets an idle connection that closed; one that is lent out opens another socket or fails its exchange. */
   #discard(connection: UndiciConnection): void {
-    const stack = this.#idle.get(connection.origin.key);
-    const index = stack?.indexOf(connection) ?? -1;
-    if (stack === undefined || index === -1) return;
-    stack.splice(index, 1);
-    if (stack.length === 0) this.#idle.delete(connection.origin.key);
-    connection.destroy();
+    if (this.#idle.remove(connection)) connection.destroy();
   }
 }

@@ -1,13 +1,14 @@
-import type { Origin, UpstreamCall, UpstreamClient, UpstreamHandler, UpstreamRequest } from '../client.ts';
+import type {
+  ClientOptions,
+  Origin,
+  UpstreamCall,
+  UpstreamClient,
+  UpstreamHandler,
+  UpstreamRequest,
+} from '../client.ts';
+import { IdlePool } from '../idle-pool.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { Exchange } from './exchange.ts';
-
-export interface Http1ClientOptions {
-  /** False: accept any certificate of an upstream. Default true. */
-  readonly verifyTls?: boolean;
-  /** PEM certificates to trust instead of the built-in roots. */
-  readonly ca?: string | Buffer;
-}
 
 /**
  * An HTTP/1.1 client on `node:net` and `node:tls`, made for relaying: raw bytes and raw headers both ways, one
@@ -15,13 +16,12 @@ export interface Http1ClientOptions {
  * queue in front of a GPU belongs to the GPU's own scheduler), the most recently used idle one first.
  */
 export class Http1Client implements UpstreamClient, ConnectionOwner {
-  readonly #options: Http1ClientOptions;
-  readonly #idle = new Map<string, Connection[]>();
+  readonly #options: ClientOptions;
+  readonly #idle = new IdlePool<Connection>();
   readonly #tlsSessions = new Map<string, Buffer>();
   readonly #redispatch = (exchange: Exchange): void => this.#open(exchange.request).start(exchange);
-  #closed = false;
 
-  constructor(options: Http1ClientOptions = {}) {
+  constructor(options: ClientOptions = {}) {
     this.#options = options;
   }
 
@@ -32,44 +32,30 @@ export class Http1Client implements UpstreamClient, ConnectionOwner {
   }
 
   close(): void {
-    this.#closed = true;
-    for (const stack of this.#idle.values()) for (const connection of [...stack]) connection.destroy();
+    this.#idle.close();
   }
 
   release(connection: Connection): void {
-    if (this.#closed) {
-      connection.destroy();
-      return;
-    }
-    const stack = this.#idle.get(connection.origin.key);
-    if (stack === undefined) this.#idle.set(connection.origin.key, [connection]);
-    else stack.push(connection);
+    this.#idle.giveBack(connection);
   }
 
   discard(connection: Connection): void {
-    const stack = this.#idle.get(connection.origin.key);
-    if (stack === undefined) return;
-    const index = stack.indexOf(connection);
-    if (index !== -1) stack.splice(index, 1);
-    if (stack.length === 0) this.#idle.delete(connection.origin.key);
+    this.#idle.remove(connection);
   }
 
   /** Idle connections held for an origin. */
   idleCount(origin: Origin): number {
-    return this.#idle.get(origin.key)?.length ?? 0;
+    return this.#idle.count(origin);
   }
 
   #connectionFor(request: UpstreamRequest): Connection {
-    if (!request.upgrade) {
-      const stack = this.#idle.get(request.origin.key);
-      let connection = stack?.pop();
-      while (connection !== undefined) {
-        if (connection.usable) return connection;
-        connection.destroy();
-        connection = stack?.pop();
-      }
+    if (request.upgrade) return this.#open(request);
+    let connection = this.#idle.lend(request.origin);
+    while (connection !== null && !connection.usable) {
+      connection.destroy();
+      connection = this.#idle.lend(request.origin);
     }
-    return this.#open(request);
+    return connection ?? this.#open(request);
   }
 
   #open(request: UpstreamRequest): Connection {
