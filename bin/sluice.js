@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const REQUIRED = [24, 9];
 
-const built = new URL('../dist/cli/main.js', import.meta.url);
+const built = new URL('../dist/src/cli/main.js', import.meta.url);
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const pinnedNode = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 

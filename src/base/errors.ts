@@ -16,11 +16,17 @@ const TABLE = {
   missing_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
   malformed_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
   unknown_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
+  forbidden_host: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
   master_key_required: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
   // 404, 405: what is asked for
   model_not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
   path_not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
+  config_not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
+  route_not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
   method_not_allowed: { rpc: 'Unimplemented', status: 405, type: 'invalid_request_error' },
+  // 400, 409: what stands in the way
+  failed_precondition: { rpc: 'FailedPrecondition', status: 400, type: 'invalid_request_error' },
+  already_exists: { rpc: 'AlreadyExists', status: 409, type: 'invalid_request_error' },
   // 4xx: how it was sent
   request_timeout: { rpc: 'DeadlineExceeded', status: 408, type: 'invalid_request_error' },
   body_too_large: { rpc: 'ResourceExhausted', status: 413, type: 'invalid_request_error' },
@@ -33,6 +39,8 @@ const TABLE = {
   upstream_unreachable: { rpc: 'Unavailable', status: 502, type: 'api_error' },
   upstream_broken: { rpc: 'Unavailable', status: 502, type: 'api_error' },
   shutting_down: { rpc: 'Unavailable', status: 503, type: 'api_error' },
+  load_failed: { rpc: 'Unavailable', status: 503, type: 'api_error' },
+  store_unavailable: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   upstream_timeout: { rpc: 'DeadlineExceeded', status: 504, type: 'api_error' },
 } as const;
 
