@@ -120,6 +120,8 @@ export interface Config {
   readonly limits: Limits;
   readonly allowedHosts: readonly string[];
   readonly detailedDebug: boolean;
+  /** The program that runs models of type `vllm`, and its first arguments; at least one word. */
+  readonly vllmCommand: readonly string[];
   /** What was understood and is not acted on, or deserves a second look; one line each, with its place. */
   readonly warnings: readonly string[];
 }

@@ -1,3 +1,4 @@
+import { command } from './command-field.ts';
 import type { Limits } from './config.ts';
 import { firstVariable } from './environment.ts';
 import { count, oneOf, seconds, secondsFromZero, secret, textList } from './fields.ts';
@@ -53,6 +54,11 @@ export const GENERAL = section({
     }),
     allowed_hosts: textList({
       description: 'Further host names under which a loopback server without master key may be called.',
+    }),
+    vllm_command: command({
+      description:
+        'The program that runs models of type vllm, `serve` and the rest are put behind it: a text that is split as a shell would, or a list of its words.',
+      default: 'vllm',
     }),
   },
   nested: ['pass_through_endpoints', 'tls'],

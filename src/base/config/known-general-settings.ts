@@ -128,7 +128,6 @@ export const GENERAL_SETTINGS: readonly string[] = [
   'user_mcp_management_mode',
   'user_url_allowed_hosts',
   'user_url_validation',
-  'vllm_command',
 ];
 
 export const GENERAL_SETTINGS_PREFIXES: readonly string[] = ['maximum_spend_logs_'];

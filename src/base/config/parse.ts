@@ -87,6 +87,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
     limits: limitsFrom(general),
     allowedHosts,
     detailedDebug: library.set_verbose ?? false,
+    vllmCommand: general.vllm_command ?? ['vllm'],
     warnings: report.warnings(),
   });
 }

@@ -87,7 +87,6 @@ describe('general_settings', () => {
 
   test.each([
     ['store_prompts: true', 'store_prompts', ''],
-    ['vllm_command: vllm', 'vllm_command', ''],
     ['alerting: [slack]', 'alerting', ''],
     ['maximum_spend_logs_retention_period: 7d', 'maximum_spend_logs_retention_period', ''],
     ['max_request_size_mb: 5', 'max_request_size_mb', ': the limit here is max_body_bytes'],
