@@ -18,6 +18,8 @@ export interface RelayContext {
   readonly client: UpstreamClient;
   readonly limits: Limits;
   readonly log: RequestLog;
+  /** Brings a sleeping model up, and resolves to the context that has it. Rejects with SluiceError `load_failed`. */
+  readonly wake: (model: string) => Promise<RelayContext>;
   /** Null but with `--detailed_debug`. */
   readonly detail: DetailLog | null;
 }
@@ -73,7 +75,7 @@ export interface TargetRequest {
 
 /**
  * Picks the target, and holds vLLM's administrative endpoints to the master key.
- * @throws SluiceError 400, 403, 404
+ * @throws SluiceError 400, 403, 404; ModelAsleep
  */
 export function leaseTarget(context: RelayContext, request: TargetRequest): Lease {
   const { destination, admission, headers, model } = request;

@@ -7,7 +7,7 @@ import type { RequestPath } from '../base/request-path.ts';
 import type { Outcome } from '../telemetry/request-log.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
-import type { Lease } from '../upstream/pick.ts';
+import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
 import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import {
@@ -30,11 +30,14 @@ import { errorFromFailure } from './upstream-error.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** How much of a body is read while its model is being loaded. */
+const WAKING_HOLD_BYTES = 1024 * 1024;
+
 /**
- * Relays one request: `reading` until its target is known, `sending` until the upstream's head is there,
- * `answering` until the end.
+ * Relays one request: `reading` until its target is known (`waking` while that is a model that is being loaded),
+ * `sending` until the upstream's head is there, `answering` until the end.
  */
-type Phase = 'reading' | 'sending' | 'answering' | 'done';
+type Phase = 'reading' | 'waking' | 'sending' | 'answering' | 'done';
 
 /** Starts relaying; everything that happens to the exchange afterwards is answered and logged by it. */
 export function relay(downstream: Downstream, path: RequestPath, context: RelayContext): void {
@@ -48,7 +51,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   readonly #startedAt = performance.now();
   readonly #downstream: Downstream;
   readonly #path: RequestPath;
-  readonly #context: RelayContext;
+  #context: RelayContext;
   #phase: Phase = 'reading';
   #destination: Destination | null = null;
   #admission: Admission | null = null;
@@ -64,6 +67,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   #status = 0;
   #firstByteAt: number | null = null;
   #reading = false;
+  #trailers: readonly string[] = NO_HEADERS;
 
   constructor(downstream: Downstream, path: RequestPath, context: RelayContext) {
     this.#downstream = downstream;
@@ -120,6 +124,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       if (this.#phase === 'reading') {
         this.#hold(chunk);
         if (this.#phase === 'reading') this.#touchBody();
+      } else if (this.#phase === 'waking') {
+        this.#holdWhileWaking(chunk);
       } else if (this.#call?.write(chunk) === false) this.#waitForUpstream();
       else this.#touchBody();
     } catch (error) {
@@ -134,7 +140,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     unwatch(this);
     try {
       if (this.#phase === 'reading') this.#send(null);
-      this.#call?.end(upstreamTrailers(trailers, this.#admission as Admission));
+      this.#trailers = trailers;
+      this.#endBody();
     } catch (error) {
       this.#abandon(sluiceErrorFrom(error));
     }
@@ -156,14 +163,59 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     }
   }
 
+  #endBody(): void {
+    this.#call?.end(upstreamTrailers(this.#trailers, this.#admission as Admission));
+  }
+
   /** Chooses the target and sends what is there of the request; the rest follows as it comes. */
   #send(model: string | null): void {
-    const { headers, method, body } = this.#downstream;
+    const { headers } = this.#downstream;
     const destination = this.#destination as Destination;
     const admission = this.#admission as Admission;
     this.#model = this.#scanner?.found?.name ?? null;
-    const lease = leaseTarget(this.#context, { destination, admission, headers, model });
-    this.#lease = lease;
+    try {
+      this.#lease = leaseTarget(this.#context, { destination, admission, headers, model });
+    } catch (error) {
+      if (!(error instanceof ModelAsleep)) throw error;
+      this.#wake(error.model, model);
+      return;
+    }
+    this.#sendTo(this.#lease);
+  }
+
+  /** Waits until the model is loaded; its client may be slow or leave meanwhile. */
+  #wake(name: string, model: string | null): void {
+    this.#phase = 'waking';
+    this.#context.wake(name).then(
+      (context) => {
+        if (this.#phase !== 'waking') return;
+        this.#context = context;
+        this.#phase = 'reading';
+        try {
+          if (!this.#bodyRead) this.#downstream.resumeBody();
+          this.#send(model);
+          if (this.#bodyRead) this.#endBody();
+        } catch (error) {
+          this.#abandon(sluiceErrorFrom(error));
+        }
+      },
+      (error: unknown) => this.#abandon(sluiceErrorFrom(error)),
+    );
+  }
+
+  /** Reads on, because a client that leaves is seen only while it is read; but not for ever. */
+  #holdWhileWaking(chunk: Buffer): void {
+    holdPiece(this.#held, chunk);
+    if (this.#bytesIn > WAKING_HOLD_BYTES) {
+      this.deadlineAt = NEVER;
+      this.#downstream.pauseBody();
+    } else this.#touchBody();
+  }
+
+  #sendTo(lease: Lease): void {
+    const { headers, method, body } = this.#downstream;
+    const destination = this.#destination as Destination;
+    const admission = this.#admission as Admission;
     const { upstreamModel } = lease;
     const outgoing = outgoingBody({
       announced: body,

@@ -7,7 +7,7 @@ import type { RequestPath } from '../base/request-path.ts';
 import type { Outcome } from '../telemetry/request-log.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
-import type { Lease } from '../upstream/pick.ts';
+import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import {
   admitTo,
   destinationOf,
@@ -40,7 +40,7 @@ class WebSocketExchange implements UpstreamHandler {
   readonly #client: UpgradeClient;
   readonly #path: RequestPath;
   #loggedPath: string;
-  readonly #context: RelayContext;
+  #context: RelayContext;
   readonly #fromClient = new FrameFollower();
   readonly #fromUpstream = new FrameFollower();
   #destination: Destination | null = null;
@@ -70,11 +70,29 @@ class WebSocketExchange implements UpstreamHandler {
     stream.on('close', () => this.#clientGone());
     stream.on('end', () => this.#clientEnded());
     stream.on('readable', this.#awaitEnd);
+    this.#open();
+  }
+
+  #open(): void {
     try {
       this.#send();
     } catch (error) {
-      this.#refuse(sluiceErrorFrom(error), 'refused');
+      if (error instanceof ModelAsleep) this.#wake(error.model);
+      else this.#refuse(sluiceErrorFrom(error), 'refused');
     }
+  }
+
+  #wake(model: string): void {
+    this.#context.wake(model).then(
+      (context) => {
+        if (this.#done) return;
+        this.#context = context;
+        this.#open();
+      },
+      (error: unknown) => {
+        if (!this.#done) this.#refuse(sluiceErrorFrom(error), 'refused');
+      },
+    );
   }
 
   // While nobody reads, a client's end would go unseen. What it sends before the answer, which it shouldn't (RFC 6455

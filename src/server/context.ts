@@ -1,25 +1,45 @@
 import { createDoor } from '../access/admit.ts';
-import type { Config } from '../base/config/config.ts';
+import type { Config, Deployment, PathRoute } from '../base/config/config.ts';
 import type { RelayContext } from '../relay/enter.ts';
 import { DestinationTable } from '../upstream/destination.ts';
-import { TargetPicker } from '../upstream/pick.ts';
+import { type ReplicaTable, TargetPicker } from '../upstream/pick.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
 
-/** What outlives a configuration: connections and logs. */
-export type Outlasting = Pick<RelayContext, 'client' | 'log' | 'detail'>;
+/** What outlives a configuration: connections, load counts and logs. */
+export interface Outlasting extends Pick<RelayContext, 'client' | 'log' | 'detail' | 'wake'> {
+  readonly replicas: ReplicaTable;
+}
+
+/** What is added to the configuration's own while the gateway runs. */
+export interface Additions {
+  /** Of loaded models. */
+  readonly deployments: readonly Deployment[];
+  /** Names of models that a request may bring up. */
+  readonly asleep: ReadonlySet<string>;
+  /** All routes, the configuration's among them. */
+  readonly routes: readonly PathRoute[];
+}
 
 /** Builds all that depends on the configuration. */
-export function contextFrom(config: Config, { client, log, detail }: Outlasting): RelayContext {
+export function contextFrom(config: Config, additions: Additions, outlasting: Outlasting): RelayContext {
+  const { client, log, detail, wake, replicas } = outlasting;
   const providerPrefixes = new Map<string, string>();
   for (const { id, aliases } of PROVIDERS) {
     for (const prefix of [id, ...aliases]) providerPrefixes.set(prefix, id);
   }
   return {
     door: createDoor(config.masterKey),
-    destinations: new DestinationTable({ routes: config.routes, providerPrefixes }),
-    picker: new TargetPicker(config),
+    destinations: new DestinationTable({ routes: additions.routes, providerPrefixes }),
+    picker: new TargetPicker(
+      {
+        deployments: [...config.deployments, ...additions.deployments],
+        providerTargets: config.providerTargets,
+      },
+      { asleep: additions.asleep, replicas },
+    ),
     client,
     limits: config.limits,
+    wake,
     log,
     detail,
   };

@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
 import type { Config } from '../base/config/config.ts';
+import { SluiceError } from '../base/errors.ts';
+import type { RelayContext } from '../relay/enter.ts';
 import { createDetailLog } from '../telemetry/detail-log.ts';
 import { createRequestLog, type LineSink } from '../telemetry/request-log.ts';
 import type { UpstreamClient } from '../upstream/client.ts';
 import { Http1Client } from '../upstream/http1/http1-client.ts';
+import { ReplicaTable } from '../upstream/pick.ts';
 import { UndiciClient } from '../upstream/undici-client.ts';
 import { contextFrom } from './context.ts';
 import type { GatewayState } from './control.ts';
@@ -46,12 +49,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, version } = options;
   const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
+  const replicas = new ReplicaTable();
   let config = options.config;
   let client = clientFrom(config);
   let state: GatewayState = stateFrom(config);
 
+  async function wake(model: string): Promise<RelayContext> {
+    throw new SluiceError('model_not_found', `The model ${model} does not exist here.`);
+  }
+
   function stateFrom(from: Config): GatewayState {
-    const context = contextFrom(from, { client, log, detail });
+    const additions = { deployments: [], asleep: new Set<string>(), routes: from.routes };
+    const context = contextFrom(from, additions, { client, log, detail, wake, replicas });
     return { context, draining: false, version, configuredAt: Math.floor(Date.now() / 1000) };
   }
 

@@ -29,14 +29,64 @@ export interface Lease {
   release(): void;
 }
 
-/** Chooses where a request goes. One per configuration; load counts start anew with it. */
+/** A model that isn't loaded now and may be brought up by a request for it. */
+export class ModelAsleep extends SluiceError {
+  readonly model: string;
+
+  constructor(model: string) {
+    super('failed_precondition', `The model ${JSON.stringify(model)} is not loaded.`, { param: 'model' });
+    this.model = model;
+  }
+}
+
+/** How much a deployment is used. */
+export interface Activity {
+  /** Requests under way. */
+  readonly outstanding: number;
+  /** Requests that it was picked for so far. */
+  readonly served: number;
+}
+
+export interface PickerOptions {
+  /** Models that are `ModelAsleep`. */
+  readonly asleep?: ReadonlySet<string>;
+  /** Keeps the counts of deployments that outlive this picker, which makes one of its own otherwise. */
+  readonly replicas?: ReplicaTable;
+}
+
+/** The load of every deployment, by its object: a picker comes and goes with the configuration, requests stay. */
+export class ReplicaTable {
+  readonly #replicas = new WeakMap<Deployment, Replica>();
+
+  /** Counts a deployment from its first request on; those of one that no picker has any more still count down. */
+  activity(deployment: Deployment): Activity {
+    return this.of(deployment);
+  }
+
+  /** For pickers. */
+  of(deployment: Deployment): Replica {
+    let replica = this.#replicas.get(deployment);
+    if (replica === undefined) {
+      replica = new Replica(deployment);
+      this.#replicas.set(deployment, replica);
+    }
+    return replica;
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Chooses where a request goes. One per configuration and set of loaded models. */
 export class TargetPicker {
   readonly #models = new Map<string, Replica[]>();
   readonly #replicas: Replica[];
   readonly #defaults = new Map<string, ProviderReplica>();
+  readonly #asleep: ReadonlySet<string>;
 
-  constructor(config: Config) {
-    this.#replicas = config.deployments.map((deployment) => new Replica(deployment));
+  constructor(config: Pick<Config, 'deployments' | 'providerTargets'>, options: PickerOptions = {}) {
+    this.#asleep = options.asleep ?? NONE;
+    const table = options.replicas ?? new ReplicaTable();
+    this.#replicas = config.deployments.map((deployment) => table.of(deployment));
     for (const replica of this.#replicas) {
       const { modelName } = replica.deployment;
       const namesakes = this.#models.get(modelName);
@@ -48,9 +98,9 @@ export class TargetPicker {
     }
   }
 
-  /** The names that clients may ask for, in the order of the file. */
+  /** The names that clients may ask for, in the order of the file; loaded models and those asleep follow. */
   get modelNames(): readonly string[] {
-    return [...this.#models.keys()];
+    return [...new Set([...this.#models.keys(), ...this.#asleep])];
   }
 
   /** True when requests that name no known model still have somewhere to go. */
@@ -64,7 +114,7 @@ export class TargetPicker {
   }
 
   /**
-   * @throws SluiceError `model_not_found` 404, `model_required` 400, naming the models that exist
+   * @throws SluiceError `model_not_found` 404, `model_required` 400, naming the models that exist; ModelAsleep
    */
   pick(request: PickRequest): Lease {
     const { destination } = request;
@@ -73,12 +123,16 @@ export class TargetPicker {
     if (request.model !== null) {
       const namesakes = this.#models.get(request.model);
       if (namesakes !== undefined) return leastBusy(namesakes, provider).lease();
+      if (this.#asleep.has(request.model)) throw new ModelAsleep(request.model);
       const fallback = this.#defaults.get(provider ?? 'vllm');
       if (fallback !== undefined) return fallback.lease();
       throw this.#unknown(request.model, 'model');
     }
     if (request.modelHeader !== null) {
       const namesakes = this.#models.get(request.modelHeader);
+      if (this.#asleep.has(request.modelHeader) && namesakes === undefined) {
+        throw new ModelAsleep(request.modelHeader);
+      }
       if (namesakes === undefined) throw this.#unknown(request.modelHeader, 'x-sluice-model');
       return leastBusy(namesakes, provider).lease();
     }
@@ -153,6 +207,7 @@ class Replica {
   readonly headers: readonly string[];
   readonly servesVllm: boolean;
   outstanding = 0;
+  served = 0;
   lastPicked = 0;
 
   constructor(deployment: Deployment) {
@@ -164,6 +219,7 @@ class Replica {
 
   lease(): Lease {
     this.outstanding++;
+    this.served++;
     this.lastPicked = ++pickCount;
     return new ReplicaLease(this);
   }

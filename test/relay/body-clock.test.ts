@@ -79,6 +79,7 @@ function begun(upstream: { takes: boolean }): {
       close() {},
     },
     limits: CONFIG.limits,
+    wake: () => Promise.reject(new Error('nothing sleeps here')),
     log: (record) => log.push(record),
     detail: null,
   });
