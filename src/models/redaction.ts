@@ -1,0 +1,40 @@
+import type { Json } from '../store/store.ts';
+
+/** What stands in the place of a secret. */
+export const REDACTED = '***';
+
+/** `api_key`, `hf_token`, `aws-secret-access-key`, `sslKeyfilePassword`; not `max_tokens`, not `stop_token_ids`. */
+const SECRET_NAME =
+  /(?:^|[_.-]|[a-z](?=[A-Z]))(?:api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|token|secrets?|secret[_-]?keys?|pass(?:word|wd|phrase)|credentials?|authorization|cookie)$/i;
+
+/** `user:password@` in a URL, wherever it stands in a text. */
+const URL_CREDENTIALS = /(?<=\b[a-z][a-z\d+.-]*:\/\/)[^\s/@?#]+(?=@)/gi;
+
+/** `model_kwargs` as they may be shown: secrets at any depth, and credentials in URLs, replaced. */
+export function redactedKwargs(kwargs: Readonly<Record<string, Json>>): Readonly<Record<string, Json>> {
+  return Object.fromEntries(
+    Object.entries(kwargs).map(([name, value]) => [
+      name,
+      SECRET_NAME.test(name) ? withoutTexts(value) : redacted(value),
+    ]),
+  );
+}
+
+function redacted(value: Json): Json {
+  if (typeof value === 'string') return value.replaceAll(URL_CREDENTIALS, REDACTED);
+  if (value === null || typeof value !== 'object') return value;
+  if (isList(value)) return value.map(redacted);
+  return redactedKwargs(value);
+}
+
+/** A secret may be a list (several keys) or a mapping; its shape may be seen. A number is no secret: a token's id. */
+function withoutTexts(value: Json): Json {
+  if (typeof value === 'string') return REDACTED;
+  if (value === null || typeof value !== 'object') return value;
+  if (isList(value)) return value.map(withoutTexts);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutTexts(inner)]));
+}
+
+function isList(value: object): value is readonly Json[] {
+  return Array.isArray(value);
+}
