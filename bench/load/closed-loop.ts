@@ -4,10 +4,15 @@ import { openWindow, type Subject, type WindowReading } from '../measure/window.
 import { Connection, statusOf } from './connection.ts';
 import { clockUs, type RequestName, requestBytes } from './exchange.ts';
 
+/** A request of the caller's own: head and body as they go on the wire, one character a byte. */
+export interface WireRequest {
+  readonly wire: string;
+}
+
 export interface ClosedLoopJob {
   readonly port: number;
   readonly subject: Subject | null;
-  readonly request: RequestName;
+  readonly request: RequestName | WireRequest;
   readonly connections: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
@@ -22,7 +27,7 @@ export interface ClosedLoopResult {
 
 /** Each connection sends its next request when its answer is complete: as much as the proxy can take. */
 export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResult> {
-  const run = new ClosedLoop(requestBytes(job.request));
+  const run = new ClosedLoop(bytesOf(job.request));
   try {
     await run.start(job.port, job.connections);
     await sleep(job.warmUpMs);
@@ -36,6 +41,10 @@ export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResul
   } finally {
     run.close();
   }
+}
+
+function bytesOf(request: RequestName | WireRequest): Buffer {
+  return typeof request === 'string' ? requestBytes(request) : Buffer.from(request.wire, 'latin1');
 }
 
 class ClosedLoop {
