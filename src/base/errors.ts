@@ -36,6 +36,7 @@ const TABLE = {
   // 5xx: what became of it
   internal: { rpc: 'Internal', status: 500, type: 'api_error' },
   not_implemented: { rpc: 'Unimplemented', status: 501, type: 'api_error' },
+  upstream_forbidden: { rpc: 'FailedPrecondition', status: 502, type: 'api_error' },
   upstream_unreachable: { rpc: 'Unavailable', status: 502, type: 'api_error' },
   upstream_broken: { rpc: 'Unavailable', status: 502, type: 'api_error' },
   shutting_down: { rpc: 'Unavailable', status: 503, type: 'api_error' },

@@ -241,7 +241,14 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     });
     this.#phase = 'sending';
     this.#call = this.#context.client.dispatch(
-      { ...outbound, method, body: outgoing.body, timeouts: lease.timeouts, upgrade: false },
+      {
+        ...outbound,
+        method,
+        body: outgoing.body,
+        timeouts: lease.timeouts,
+        upgrade: false,
+        guarded: lease.guarded,
+      },
       this,
     );
     const { first } = outgoing;

@@ -3,6 +3,10 @@ import type { FailureKind, UpstreamFailure } from '../upstream/client.ts';
 
 const ANSWERS: Readonly<Record<FailureKind, readonly [Reason, string]>> = {
   connect: ['upstream_unreachable', 'could not be reached'],
+  forbidden_address: [
+    'upstream_forbidden',
+    'is not called: its address is a link-local, metadata, unspecified or multicast one, which no target given through the API may have',
+  ],
   connect_timeout: ['upstream_timeout', 'could not be reached in time'],
   tls: ['upstream_unreachable', 'could not be reached securely: TLS failed'],
   first_byte_timeout: ['upstream_timeout', 'did not answer in time'],

@@ -128,7 +128,14 @@ class WebSocketExchange implements UpstreamHandler {
       configured: lease.headers,
     });
     this.#call = this.#context.client.dispatch(
-      { ...outbound, method: 'GET', body: { kind: 'none' }, timeouts: lease.timeouts, upgrade: true },
+      {
+        ...outbound,
+        method: 'GET',
+        body: { kind: 'none' },
+        timeouts: lease.timeouts,
+        upgrade: true,
+        guarded: lease.guarded,
+      },
       this,
     );
   }

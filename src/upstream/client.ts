@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Timeouts } from '../base/config/config.ts';
 
 /**
@@ -17,6 +18,8 @@ export interface ClientOptions {
   readonly verifyTls?: boolean;
   /** PEM certificates to trust instead of the built-in roots. */
   readonly ca?: string | Buffer;
+  /** How names are resolved; default `dns.lookup`, the system's way. */
+  readonly lookup?: LookupFunction;
 }
 
 export interface UpstreamRequest {
@@ -34,6 +37,11 @@ export interface UpstreamRequest {
   readonly timeouts: Timeouts;
   /** Ask for a protocol switch; `onUpgrade` is then called on 101. */
   readonly upgrade: boolean;
+  /**
+   * The target was given through the API: an address that `isForbiddenAddress` knows is not connected to, whatever the
+   * name resolves to now, and no connection is shared with requests to targets of the configuration file.
+   */
+  readonly guarded: boolean;
 }
 
 /**
@@ -109,6 +117,8 @@ export const STALE_WINDOW_MS = 1_000;
 
 export type FailureKind =
   | 'connect'
+  /** The request is `guarded`, and its origin is or resolves to a forbidden address. */
+  | 'forbidden_address'
   | 'connect_timeout'
   | 'tls'
   | 'first_byte_timeout'

@@ -3,8 +3,13 @@ import type { Origin } from './client.ts';
 /** What a pool needs of a connection. */
 interface Poolable {
   readonly origin: Origin;
+  /** The address was checked when it was opened; see `UpstreamRequest.guarded`. */
+  readonly guarded: boolean;
   destroy(): void;
 }
+
+/** What a connection is lent for: one that was opened unguarded must never carry a guarded request. */
+export type PoolKey = Pick<Poolable, 'origin' | 'guarded'>;
 
 /** Connections without an exchange, by origin; the most recently used one is lent first. */
 export class IdlePool<Connection extends Poolable> {
@@ -12,8 +17,8 @@ export class IdlePool<Connection extends Poolable> {
   #closed = false;
 
   /** Takes out the connection that was used last; null if there is none. */
-  lend(origin: Origin): Connection | null {
-    return this.#stacks.get(origin.key)?.pop() ?? null;
+  lend(key: PoolKey): Connection | null {
+    return this.#stacks.get(stackName(key))?.pop() ?? null;
   }
 
   /** Takes a connection back; after `close` it is destroyed instead. */
@@ -22,24 +27,26 @@ export class IdlePool<Connection extends Poolable> {
       connection.destroy();
       return;
     }
-    const stack = this.#stacks.get(connection.origin.key);
-    if (stack === undefined) this.#stacks.set(connection.origin.key, [connection]);
+    const name = stackName(connection);
+    const stack = this.#stacks.get(name);
+    if (stack === undefined) this.#stacks.set(name, [connection]);
     else stack.push(connection);
   }
 
   /** Forgets a connection that closed. @returns false when it wasn't idle here */
   remove(connection: Connection): boolean {
-    const stack = this.#stacks.get(connection.origin.key);
+    const name = stackName(connection);
+    const stack = this.#stacks.get(name);
     const index = stack?.indexOf(connection) ?? -1;
     if (stack === undefined || index === -1) return false;
     stack.splice(index, 1);
-    if (stack.length === 0) this.#stacks.delete(connection.origin.key);
+    if (stack.length === 0) this.#stacks.delete(name);
     return true;
   }
 
-  /** Connections held for an origin. */
-  count(origin: Origin): number {
-    return this.#stacks.get(origin.key)?.length ?? 0;
+  /** Connections held. */
+  count(key: PoolKey): number {
+    return this.#stacks.get(stackName(key))?.length ?? 0;
   }
 
   /** Destroys what is idle, and from now on whatever comes back. */
@@ -47,4 +54,8 @@ export class IdlePool<Connection extends Poolable> {
     this.#closed = true;
     for (const stack of this.#stacks.values()) for (const connection of [...stack]) connection.destroy();
   }
+}
+
+function stackName({ origin, guarded }: PoolKey): string {
+  return guarded ? `guarded ${origin.key}` : origin.key;
 }

@@ -18,6 +18,8 @@ export interface Lease {
   readonly name: string;
   readonly provider: string | null;
   readonly apiBase: string;
+  /** `apiBase` was given through the API: see `UpstreamRequest.guarded`. */
+  readonly guarded: boolean;
   /** The upstream's name of the model, to be put in place of the client's; null: leave the body alone. */
   readonly upstreamModel: string | null;
   /** Behind it is, or may be, a vLLM server, whose administrative endpoints are protected. */
@@ -229,6 +231,7 @@ class ReplicaLease implements Lease {
   readonly name: string;
   readonly provider: string;
   readonly apiBase: string;
+  readonly guarded: boolean;
   readonly upstreamModel: string | null;
   readonly servesVllm: boolean;
   readonly headers: readonly string[];
@@ -240,6 +243,7 @@ class ReplicaLease implements Lease {
     this.name = deployment.id;
     this.provider = deployment.provider;
     this.apiBase = deployment.apiBase;
+    this.guarded = deployment.guarded ?? false;
     this.upstreamModel = deployment.upstreamModel;
     this.servesVllm = replica.servesVllm;
     this.headers = replica.headers;
@@ -262,6 +266,7 @@ class ProviderReplica {
       name: target.provider,
       provider: target.provider,
       apiBase: target.apiBase,
+      guarded: false,
       upstreamModel: null,
       servesVllm: mayServeVllm(target.provider, target.apiBase),
       headers: withCredential(target.provider, target.apiKey, []),
@@ -286,6 +291,7 @@ function routeLease(route: PathRoute): Lease {
     name: route.path,
     provider: null,
     apiBase: route.target.url,
+    guarded: route.guarded,
     upstreamModel: null,
     servesVllm: false,
     headers: route.headers,

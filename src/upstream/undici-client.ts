@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type {
   ClientOptions,
   UpstreamCall,
@@ -5,6 +6,7 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from './client.ts';
+import { guardedLookup } from './guarded-lookup.ts';
 import { IdlePool } from './idle-pool.ts';
 import { UndiciConnection } from './undici/undici-connection.ts';
 import { type ConnectionLender, UndiciExchange } from './undici/undici-exchange.ts';
@@ -19,14 +21,15 @@ export class UndiciClient implements UpstreamClient {
   readonly #options: ClientOptions;
   readonly #idle = new IdlePool<UndiciConnection>();
   readonly #tlsSessions = new Map<string, Buffer>();
+  readonly #guardedLookup: LookupFunction;
   readonly #lender: ConnectionLender = {
-    borrow: (request, from) =>
-      (from === 'idle' ? this.#idle.lend(request.origin) : null) ?? this.#open(request),
+    borrow: (request, from) => (from === 'idle' ? this.#idle.lend(request) : null) ?? this.#open(request),
     giveBack: (connection) => this.#idle.giveBack(connection),
   };
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
+    this.#guardedLookup = guardedLookup(options.lookup);
   }
 
   dispatch(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -37,9 +40,10 @@ export class UndiciClient implements UpstreamClient {
     this.#idle.close();
   }
 
-  #open({ origin }: UpstreamRequest): UndiciConnection {
+  #open({ origin, guarded }: UpstreamRequest): UndiciConnection {
     const { verifyTls = true, ca = null } = this.#options;
-    const options = { verifyTls, ca, tlsSessions: this.#tlsSessions };
+    const lookup = guarded ? this.#guardedLookup : (this.#options.lookup ?? null);
+    const options = { guarded, lookup, verifyTls, ca, tlsSessions: this.#tlsSessions };
     return new UndiciConnection(origin, options, (connection) => this.#discard(connection));
   }
 

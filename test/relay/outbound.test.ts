@@ -29,6 +29,7 @@ function outbound(destination: Destination, apiBase: string, target: string, adm
     name: 'x',
     provider: null,
     apiBase,
+    guarded: false,
     upstreamModel: null,
     servesVllm: false,
     headers: [],
@@ -52,7 +53,7 @@ function route(options: Partial<PathRoute> & { readonly url: string }, target: s
   const whole: PathRoute = {
     ...{ path: '/r', target: { kind: 'url', url }, includeSubpath: true, methods: ['GET'], headers: [] },
     ...{ forwardHeaders: false, auth: false, keyHeader: null, defaultQueryParams: {}, costPerRequest: null },
-    ...{ timeouts: TIMEOUTS, line: 1 },
+    ...{ timeouts: TIMEOUTS, guarded: false, line: 1 },
     ...options,
   };
   const subpath = parseRequestPath(target).raw.slice(whole.path === '/' ? 0 : whole.path.length);

@@ -4,6 +4,7 @@ import { backpressure } from './contract/backpressure.ts';
 import { brokenResponses } from './contract/broken-responses.ts';
 import { connections } from './contract/connections.ts';
 import { failures } from './contract/failures.ts';
+import { guarded } from './contract/guarded.ts';
 import { loads } from './contract/loads.ts';
 import { requestBytes } from './contract/request-bytes.ts';
 import { responses } from './contract/responses.ts';
@@ -31,6 +32,7 @@ export function clientContract(name: string, subject: Subject): void {
     aborts(rows);
     upgrades(rows);
     tls(rows);
+    guarded(rows);
     loads(rows);
     rows.checkGaps();
   });

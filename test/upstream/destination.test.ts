@@ -19,6 +19,7 @@ function route(path: string, parts: Partial<PathRoute> = {}): PathRoute {
     defaultQueryParams: {},
     costPerRequest: null,
     timeouts: { connectTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
+    guarded: false,
     line: 1,
     ...parts,
   };

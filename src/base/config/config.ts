@@ -45,6 +45,8 @@ export interface Deployment {
   readonly upstreamModel: string;
   /** Absolute http(s) URL without a trailing slash. */
   readonly apiBase: string;
+  /** True for a base that was given through the API: see `PathRoute.guarded`. Default false. */
+  readonly guarded?: boolean;
   readonly apiKey: string | null;
   /** `extra_headers`, raw name-value pairs. */
   readonly headers: readonly string[];
@@ -84,6 +86,8 @@ export interface PathRoute {
   /** USD. */
   readonly costPerRequest: number | null;
   readonly timeouts: Timeouts;
+  /** Given through the API, not by the file: link-local and metadata addresses are never connected to. */
+  readonly guarded: boolean;
   /** `line` of the entry in the file, for messages. */
   readonly line: number;
 }

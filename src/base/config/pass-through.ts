@@ -108,6 +108,7 @@ function readEndpoint(
     defaultQueryParams: values.default_query_params ?? {},
     costPerRequest: values.cost_per_request ?? null,
     timeouts: firstTimeouts(timeoutsFrom(values), timeouts),
+    guarded: false,
     line: reading.tree.valuePlace(at).line,
   };
 }

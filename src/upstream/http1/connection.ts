@@ -1,7 +1,14 @@
-import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { type Deadlined, unwatch, watch } from '../../base/deadlines.ts';
-import { type Origin, STALE_WINDOW_MS, UpstreamFailure, type UpstreamHead } from '../client.ts';
+import {
+  type FailureKind,
+  type Origin,
+  STALE_WINDOW_MS,
+  UpstreamFailure,
+  type UpstreamHead,
+} from '../client.ts';
+import { ForbiddenAddress, refusedSocket } from '../guarded-lookup.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { ProtocolError } from './grammar.ts';
 import { encodeHead, encodeLastChunk } from './request-head.ts';
@@ -27,6 +34,10 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** The connection will be handed over on 101, so it is read in the ordinary way. */
   readonly upgrade: boolean;
+  /** No forbidden address is connected to; `lookup` is then a `guardedLookup`. */
+  readonly guarded: boolean;
+  /** Null: the system's. */
+  readonly lookup: LookupFunction | null;
   readonly verifyTls: boolean;
   readonly ca: string | Buffer | null;
   readonly tlsSessions: Map<string, Buffer>;
@@ -45,6 +56,7 @@ type Phase = 'connecting' | 'idle' | 'busy' | 'closed';
 /** One connection to an upstream, carrying one exchange after another. */
 export class Connection implements Carrier, ResponseSink, Deadlined {
   readonly origin: Origin;
+  readonly guarded: boolean;
   deadlineAt = NEVER;
   watchIndex = -1;
   readonly #owner: ConnectionOwner;
@@ -61,6 +73,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
 
   constructor(origin: Origin, owner: ConnectionOwner, options: ConnectionOptions) {
     this.origin = origin;
+    this.guarded = options.guarded;
     this.#owner = owner;
     this.#parser = new ResponseParser(this);
     this.#socket = this.#open(options);
@@ -235,11 +248,15 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
 
   #open(options: ConnectionOptions): Socket {
     const { hostname: host, port } = this.origin;
+    const refused = options.guarded ? refusedSocket(host) : null;
+    if (refused !== null) return refused;
+    const lookup = options.lookup === null ? {} : { lookup: options.lookup };
     if (this.origin.tls) {
       const session = options.tlsSessions.get(this.origin.key);
       const socket = tlsConnect({
         host,
         port,
+        ...lookup,
         ...(isIP(host) === 0 && { servername: host }),
         ALPNProtocols: ['http/1.1'],
         rejectUnauthorized: options.verifyTls,
@@ -252,7 +269,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
       return socket;
     }
     if (options.upgrade) {
-      const socket = netConnect({ host, port });
+      const socket = netConnect({ host, port, ...lookup });
       socket.once('connect', () => this.#onConnect());
       socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
       return socket;
@@ -260,6 +277,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     const socket = netConnect({
       host,
       port,
+      ...lookup,
       onread: {
         // Asked again after each read.
         buffer: () => this.#reads,
@@ -364,7 +382,7 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
   #onError(error: Error & { code?: string }): void {
     const reason = `${this.origin.key}: ${error.message}`;
     if (this.#phase !== 'connecting') this.#fail(new UpstreamFailure('reset', reason, error));
-    else this.#fail(new UpstreamFailure(isTlsFault(error.code) ? 'tls' : 'connect', reason, error));
+    else this.#fail(new UpstreamFailure(kindOfConnectError(error), reason, error));
   }
 
   #onClose(): void {
@@ -385,6 +403,11 @@ export class Connection implements Carrier, ResponseSink, Deadlined {
     this.#socket.destroy();
     exchange?.fail(failure, stale);
   }
+}
+
+function kindOfConnectError(error: Error & { code?: string }): FailureKind {
+  if (error instanceof ForbiddenAddress) return 'forbidden_address';
+  return isTlsFault(error.code) ? 'tls' : 'connect';
 }
 
 /** OpenSSL's and Node's own names for a certificate or handshake that failed. */

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type {
   ClientOptions,
   Origin,
@@ -6,6 +7,7 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from '../client.ts';
+import { guardedLookup } from '../guarded-lookup.ts';
 import { IdlePool } from '../idle-pool.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { Exchange } from './exchange.ts';
@@ -19,10 +21,12 @@ export class Http1Client implements UpstreamClient, ConnectionOwner {
   readonly #options: ClientOptions;
   readonly #idle = new IdlePool<Connection>();
   readonly #tlsSessions = new Map<string, Buffer>();
+  readonly #guardedLookup: LookupFunction;
   readonly #redispatch = (exchange: Exchange): void => this.#open(exchange.request).start(exchange);
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
+    this.#guardedLookup = guardedLookup(options.lookup);
   }
 
   dispatch(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -43,17 +47,17 @@ export class Http1Client implements UpstreamClient, ConnectionOwner {
     this.#idle.remove(connection);
   }
 
-  /** Idle connections held for an origin. */
+  /** Idle connections held for an origin of the configuration file. */
   idleCount(origin: Origin): number {
-    return this.#idle.count(origin);
+    return this.#idle.count({ origin, guarded: false });
   }
 
   #connectionFor(request: UpstreamRequest): Connection {
     if (request.upgrade) return this.#open(request);
-    let connection = this.#idle.lend(request.origin);
+    let connection = this.#idle.lend(request);
     while (connection !== null && !connection.usable) {
       connection.destroy();
-      connection = this.#idle.lend(request.origin);
+      connection = this.#idle.lend(request);
     }
     return connection ?? this.#open(request);
   }
@@ -62,6 +66,8 @@ export class Http1Client implements UpstreamClient, ConnectionOwner {
     return new Connection(request.origin, this, {
       connectTimeoutMs: request.timeouts.connectTimeoutMs,
       upgrade: request.upgrade,
+      guarded: request.guarded,
+      lookup: request.guarded ? this.#guardedLookup : (this.#options.lookup ?? null),
       verifyTls: this.#options.verifyTls ?? true,
       ca: this.#options.ca ?? null,
       tlsSessions: this.#tlsSessions,

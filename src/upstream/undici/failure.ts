@@ -1,4 +1,5 @@
 import { type FailureKind, UpstreamFailure } from '../client.ts';
+import { ForbiddenAddress } from '../guarded-lookup.ts';
 
 /** How far an exchange had come when it failed. */
 export interface Progress {
@@ -25,7 +26,9 @@ export function failureFrom(
   return new UpstreamFailure(kindOf(error, progress), `${where}: ${error.message}`, error);
 }
 
-function kindOf({ name, code = '', message }: Error & { code?: string }, progress: Progress): FailureKind {
+function kindOf(error: Error & { code?: string }, progress: Progress): FailureKind {
+  const { name, code = '', message } = error;
+  if (error instanceof ForbiddenAddress) return 'forbidden_address';
   if (REFUSED_REQUEST.has(code)) return 'protocol';
   if (!progress.connected) return TLS_FAULT.test(code) ? 'tls' : 'connect';
   // undici means to give its parser's errors a code, but looks it up the wrong way round.

@@ -1,13 +1,18 @@
-import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { type buildConnector, Client } from 'undici';
 import type { Origin } from '../client.ts';
+import { refusedSocket } from '../guarded-lookup.ts';
 
 /** An idle connection is given up before the shortest common server timeout (uvicorn: 5 s) can hit a request. */
 const IDLE_MS = 4_000;
 const MAX_HEAD_BYTES = 256 * 1024;
 
 export interface ConnectOptions {
+  /** No forbidden address is connected to; `lookup` is then a `guardedLookup`. */
+  readonly guarded: boolean;
+  /** Null: the system's. */
+  readonly lookup: LookupFunction | null;
   readonly verifyTls: boolean;
   readonly ca: string | Buffer | null;
   /** TLS sessions to resume, by origin. */
@@ -20,6 +25,7 @@ export interface ConnectOptions {
  */
 export class UndiciConnection {
   readonly origin: Origin;
+  readonly guarded: boolean;
   readonly client: Client;
   /** An exchange has been completed on the present socket. */
   used = false;
@@ -29,6 +35,7 @@ export class UndiciConnection {
   /** `onClosed` is told when the socket is gone; undici would open another for the next request. */
   constructor(origin: Origin, options: ConnectOptions, onClosed: (connection: UndiciConnection) => void) {
     this.origin = origin;
+    this.guarded = options.guarded;
     this.client = new Client(origin.key, {
       connect: (_options, callback) => this.#connect(options, callback),
       pipelining: 1,
@@ -69,7 +76,9 @@ export class UndiciConnection {
   #connect(options: ConnectOptions, callback: buildConnector.Callback): void {
     this.used = false;
     this.#broken = false;
-    const socket = this.origin.tls ? this.#openTls(options) : this.#openPlain();
+    const socket =
+      (options.guarded ? refusedSocket(this.origin.hostname) : null) ??
+      (this.origin.tls ? this.#openTls(options) : this.#openPlain(options));
     this.#socket = socket;
     socket.setNoDelay(true);
     let connected = false;
@@ -83,16 +92,18 @@ export class UndiciConnection {
     });
   }
 
-  #openPlain(): Socket {
-    return netConnect({ host: this.origin.hostname, port: this.origin.port });
+  #openPlain({ lookup }: ConnectOptions): Socket {
+    const { hostname: host, port } = this.origin;
+    return netConnect({ host, port, ...(lookup !== null && { lookup }) });
   }
 
-  #openTls({ verifyTls, ca, tlsSessions }: ConnectOptions): Socket {
+  #openTls({ lookup, verifyTls, ca, tlsSessions }: ConnectOptions): Socket {
     const { hostname: host, port, key } = this.origin;
     const session = tlsSessions.get(key);
     const socket = tlsConnect({
       host,
       port,
+      ...(lookup !== null && { lookup }),
       ...(isIP(host) === 0 && { servername: host }),
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: verifyTls,

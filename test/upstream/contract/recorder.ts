@@ -170,6 +170,7 @@ export function send(client: UpstreamClient, origin: Origin, parts: RequestParts
       body: { kind: 'none' },
       timeouts: { connectTimeoutMs: 10_000, firstByteTimeoutMs: 10_000, idleTimeoutMs: 10_000 },
       upgrade: false,
+      guarded: false,
       ...request,
     },
     recorder,

@@ -1,9 +1,11 @@
+import type { LookupFunction } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import type { UpstreamClient } from '../../../src/upstream/client.ts';
 
 export interface ClientOptions {
   readonly ca?: string | Buffer;
   readonly verifyTls?: boolean;
+  readonly lookup?: LookupFunction;
 }
 
 /** A client that is held to the contract. */
