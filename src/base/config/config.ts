@@ -68,7 +68,7 @@ export interface ProviderTarget {
   readonly timeouts: Timeouts;
 }
 
-/** One entry of `general_settings.pass_through_endpoints`. */
+/** An operator's route: one entry of `general_settings.pass_through_endpoints`, or one created through the API. */
 export interface PathRoute {
   /** Begins with a slash, no trailing slash (but for `/` itself). */
   readonly path: string;
@@ -88,8 +88,8 @@ export interface PathRoute {
   readonly timeouts: Timeouts;
   /** Given through the API, not by the file: link-local and metadata addresses are never connected to. */
   readonly guarded: boolean;
-  /** `line` of the entry in the file, for messages. */
-  readonly line: number;
+  /** Line of the entry in the file, for messages; null when it stands in none. */
+  readonly line: number | null;
 }
 
 /** Where an operator's route goes: a URL, or (seed 003) an adapter's `module.export`. */
@@ -108,6 +108,12 @@ export interface Limits {
   readonly drainTimeoutMs: number;
 }
 
+/** Where state is kept. `file` is relative to the working directory, or `:memory:`: gone when the process ends. */
+export interface StateConfig {
+  readonly kind: 'sqlite';
+  readonly file: string;
+}
+
 export interface Config {
   /** Path of the file as given, or null when the environment alone was read. */
   readonly file: string | null;
@@ -115,6 +121,8 @@ export interface Config {
   /** By provider id; one for each provider that has a base (table or environment). */
   readonly providerTargets: ReadonlyMap<string, ProviderTarget>;
   readonly routes: readonly PathRoute[];
+  /** What a route has that names no timeouts of its own. */
+  readonly routeTimeouts: Timeouts;
   readonly masterKey: string | null;
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null;
   /** False only with `litellm_settings.ssl_verify: false`. */
@@ -126,6 +134,7 @@ export interface Config {
   readonly detailedDebug: boolean;
   /** The program that runs models of type `vllm`, and its first arguments; at least one word. */
   readonly vllmCommand: readonly string[];
+  readonly state: StateConfig;
   /** What was understood and is not acted on, or deserves a second look; one line each, with its place. */
   readonly warnings: readonly string[];
 }

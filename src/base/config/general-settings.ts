@@ -27,7 +27,8 @@ export const GENERAL = section({
       description: `The key that may do everything. Without one the server is open, and only listens on loopback. Default: the first that is set of ${MASTER_KEY_VARIABLES.join(', ')}.`,
     }),
     database_url: secret({
-      description: 'Where state is kept: a redis:// or sqlite: URL. Not used by this version yet.',
+      description:
+        'Where state is kept: sqlite:path, relative to the working directory. Default: DATABASE_URL, else sluice.db in SLUICE_DATA_DIR, else in .sluice.',
     }),
     ...TIMEOUT_FIELDS,
     pass_through_request_timeout: seconds({

@@ -10,7 +10,7 @@ import { type ProviderSetting, providerSetting, providerTargets } from './provid
 import { Report } from './report.ts';
 import { describe, type Fields, type Reading, readSection, type Section, type Values } from './section.ts';
 import { LIBRARY, LIBRARY_SECTIONS, ROUTER, TOP } from './sections.ts';
-import { checkState } from './state.ts';
+import { stateFrom } from './state.ts';
 import { firstTimeouts, type PartialTimeouts, timeoutsFrom } from './timeouts.ts';
 import { readTls } from './tls.ts';
 import { EMPTY_TREE, isYamlObject, parseYamlTree, type YamlObject, type YamlTree } from './yaml-tree.ts';
@@ -70,7 +70,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
   const masterKey = masterKeyFrom(general, reading);
   const tls = readTls(generalRaw.tls, options.baseDir, reading);
   const allowedHosts = allowedHostsFrom(general, reading);
-  checkState(general, reading);
+  const state = stateFrom(general, reading);
   if (report.hasFaults) throw new ConfigError(report.faults());
   const vllmBases = [...deployments, ...targets.values()].filter((one) => one.provider === 'vllm');
   const vllmOrigins = new Set(vllmBases.map((one) => new URL(one.apiBase).origin));
@@ -80,6 +80,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
     deployments,
     providerTargets: targets,
     routes: routes.map((placed) => placed.route),
+    routeTimeouts: firstTimeouts(timeouts.routes),
     masterKey,
     tls,
     verifyUpstreamTls: library.ssl_verify !== false,
@@ -88,6 +89,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
     allowedHosts,
     detailedDebug: library.set_verbose ?? false,
     vllmCommand: general.vllm_command ?? ['vllm'],
+    state,
     warnings: report.warnings(),
   });
 }

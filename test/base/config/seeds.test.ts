@@ -140,6 +140,7 @@ describe('the documents’ configurations', () => {
         defaultQueryParams: {},
         costPerRequest: null,
         timeouts: TIMEOUTS,
+        guarded: false,
         line: 4,
       },
     ]);

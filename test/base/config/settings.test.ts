@@ -353,17 +353,32 @@ describe('the environment alone', () => {
 
 describe('where state is kept', () => {
   const REMEDY =
-    'leave it out (this version keeps no state), or set redis://host:6379, which a later one will share between instances';
+    'leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path or sqlite:relative/path';
+
+  test.each([
+    [{}, '.sluice/sluice.db'],
+    [{ SLUICE_DATA_DIR: '' }, '.sluice/sluice.db'],
+    [{ SLUICE_DATA_DIR: '/var/lib/sluice' }, '/var/lib/sluice/sluice.db'],
+    [{ SLUICE_DATA_DIR: 'data/' }, 'data/sluice.db'],
+    [{ DATABASE_URL: 'sqlite:./state.db', SLUICE_DATA_DIR: '/var' }, './state.db'],
+    [{ DATABASE_URL: 'SQLite:/a b/state.db' }, '/a b/state.db'],
+    [{ DATABASE_URL: 'sqlite::memory:' }, ':memory:'],
+  ])('%j keeps it in %s', (env, file) => {
+    const { state, warnings } = fromEnvironment(env);
+    expect(state).toEqual({ kind: 'sqlite', file });
+    expect(warnings).toEqual([]);
+  });
 
   test.each([
     ['DATABASE_URL', 'redis://:secret@h:6379'],
     ['DATABASE_URL', 'rediss://h'],
-    ['DATABASE_URL', 'sqlite:./state.db'],
     ['REDIS_URL', 'redis://h'],
     ['REDIS_HOST', 'h'],
   ])('%s=%s is warned of: it is for a later version', (name, value) => {
-    expect(fromEnvironment({ [name]: value }).warnings).toEqual([
-      `environment: ${name}: state: not used by this version yet`,
+    const { state, warnings } = fromEnvironment({ [name]: value });
+    expect(state).toEqual({ kind: 'sqlite', file: '.sluice/sluice.db' });
+    expect(warnings).toEqual([
+      `environment: ${name}: Redis is not used by this version yet; state is kept in .sluice/sluice.db`,
     ]);
     expect(fromEnvironment({ [name]: '' }).warnings).toEqual([]);
   });
@@ -373,18 +388,27 @@ describe('where state is kept', () => {
     ['postgres://h', `Postgres is not supported; ${REMEDY}`],
     ['mysql://h', `MySQL is not supported; ${REMEDY}`],
     ['mongodb+srv://h', `MongoDB is not supported; ${REMEDY}`],
-    ['/var/lib/db', `must be a redis://, rediss:// or sqlite: URL; ${REMEDY}`],
+    ['/var/lib/db', `must be a sqlite: or redis:// URL; ${REMEDY}`],
+    ['sqlite:', `names no file; ${REMEDY}`],
+    ['sqlite:state/', `names a folder, not a file; ${REMEDY}`],
+    ['sqlite:a\0b', `has a character that no path can have; ${REMEDY}`],
+    [
+      'sqlite:///state.db',
+      `begins with sqlite://, which says different things to different programs; ${REMEDY}`,
+    ],
   ])('DATABASE_URL=%s is a fault that says what to set instead', (value, problem) => {
     expect(faultsOfEnvironment({ DATABASE_URL: value })).toEqual([`environment: DATABASE_URL: ${problem}`]);
   });
 
-  test('database_url in the file is judged alike', () => {
+  test('database_url in the file is judged alike, and wins over the environment', () => {
     expect(faultsOf(general('database_url: "postgresql://h"'))).toEqual([
       `config.yaml:2: general_settings.database_url: Postgres is not supported; ${REMEDY}`,
     ]);
     expect(parsed(general('database_url: os.environ/X'), { X: 'redis://h' }).warnings).toEqual([
-      'config.yaml:2: general_settings.database_url: state: not used by this version yet',
+      'config.yaml:2: general_settings.database_url: Redis is not used by this version yet; state is kept in .sluice/sluice.db',
     ]);
+    const both = parsed(general('database_url: sqlite:a.db'), { DATABASE_URL: 'sqlite:b.db' });
+    expect(both.state).toEqual({ kind: 'sqlite', file: 'a.db' });
   });
 });
 
