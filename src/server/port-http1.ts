@@ -4,10 +4,10 @@ import type { Duplex } from 'node:stream';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { isLingering, linger } from '../base/linger.ts';
+import { screenRequest } from '../relay/request-screen.ts';
 import type { Connection, Connections } from './port-connections.ts';
 import { markExpectsContinue, type PortHandlers } from './port-handlers.ts';
 import { refuse, refuseSocket } from './port-refusal.ts';
-import { screenRequest } from './port-screen.ts';
 
 /**
  * Requests of one connection that are served at a time. A pipeline costs its client nothing, and each request in it is

@@ -2,11 +2,11 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from
 import type { Socket } from 'node:net';
 import type { Limits } from '../base/config/config.ts';
 import { type SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { screenRequest } from '../relay/request-screen.ts';
 import type { Connections } from './port-connections.ts';
 import { markExpectsContinue, type PortHandlers } from './port-handlers.ts';
 import { Http2Connection } from './port-http2-connection.ts';
 import { refuse } from './port-refusal.ts';
-import { screenRequest } from './port-screen.ts';
 
 /** Between the wire and the handlers for HTTP/2. Sibling: port-http1.ts. */
 export class Http2Gate {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../../src/base/errors.ts';
-import { screenRequest } from '../../src/server/port-screen.ts';
+import { screenRequest, screenTrailers } from '../../src/relay/request-screen.ts';
 
 type Row = readonly [why: string, head: Partial<Head>, expected: string | number];
 interface Head {
@@ -20,10 +20,12 @@ const HTTP2: Head = {
   url: '/v1/x',
   rawHeaders: [':method', 'POST', ':authority', 'a', ':scheme', 'http', ':path', '/v1/x'],
 };
+const RPC: Head = { httpVersion: '2.0', method: 'POST', url: '/v1/x', rawHeaders: [] };
 
 /** What the port hands on, or the status of its refusal. */
-function screened(wire: 'http1' | 'http2', head: Partial<Head>): string | number {
-  const verdict = screenRequest(wire, { ...(wire === 'http1' ? HTTP1 : HTTP2), ...head }, LIMITS);
+function screened(wire: 'http1' | 'http2' | 'rpc', head: Partial<Head>): string | number {
+  const plain = { http1: HTTP1, http2: HTTP2, rpc: RPC }[wire];
+  const verdict = screenRequest(wire, { ...plain, ...head }, LIMITS);
   return typeof verdict === 'string' ? verdict : verdict.status;
 }
 
@@ -165,6 +167,85 @@ describe('a request of HTTP/2', () => {
   });
 });
 
+describe('a request in a message', () => {
+  const rows: Row[] = [
+    ['a plain request', {}, '/v1/x'],
+    ['Host', { rawHeaders: ['hOST', 'example.com:8080'] }, '/v1/x'],
+    ['names in any case', { rawHeaders: ['X-aB', '1', 'x-Ab', '2'] }, '/v1/x'],
+    ['obs-text in a value', { rawHeaders: ['x', 'caf\xe9'] }, '/v1/x'],
+    ['a tab inside a value', { rawHeaders: ['x', 'a\tb'] }, '/v1/x'],
+    ['an empty value', { rawHeaders: ['x', ''] }, '/v1/x'],
+    ['TE: trailers', { rawHeaders: ['TE', 'trailers'] }, '/v1/x'],
+    ['any token as method', { method: 'QUERY' }, '/v1/x'],
+    ['double slashes are the dispatcher’s', { url: '//evil/x' }, '//evil/x'],
+
+    ['a character beyond U+00FF', { rawHeaders: ['x', 'ā'] }, 400],
+    ['half of a surrogate pair', { rawHeaders: ['x', '\ud800'] }, 400],
+    ['CR in a value', { rawHeaders: ['x', 'a\rb'] }, 400],
+    ['LF in a value', { rawHeaders: ['x', 'a\nb: c'] }, 400],
+    ['NUL in a value', { rawHeaders: ['x', 'a\0b'] }, 400],
+    ['a space before a value', { rawHeaders: ['x', ' a'] }, 400],
+    ['a tab behind a value', { rawHeaders: ['x', 'a\t'] }, 400],
+    ['an empty name', { rawHeaders: ['', '1'] }, 400],
+    ['a pseudo-header', { rawHeaders: [':authority', 'a'] }, 400],
+    ['a colon in a name', { rawHeaders: ['x:y', '1'] }, 400],
+    ['a space behind a name', { rawHeaders: ['x ', '1'] }, 400],
+    ['CRLF in a name', { rawHeaders: ['x\r\ny', '1'] }, 400],
+    ['a name beyond ASCII', { rawHeaders: ['é', '1'] }, 400],
+    ['Transfer-Encoding', { rawHeaders: te() }, 400],
+    ['Transfer-Encoding beside Content-Length', { rawHeaders: [...te(), 'Content-Length', '3'] }, 400],
+    ['Connection', { rawHeaders: ['Connection', 'x'] }, 400],
+    ['Keep-Alive', { rawHeaders: ['KEEP-ALIVE', '1'] }, 400],
+    ['Proxy-Connection', { rawHeaders: ['Proxy-Connection', 'close'] }, 400],
+    ['Upgrade', { rawHeaders: ['Upgrade', 'websocket'] }, 400],
+    ['TE: gzip', { rawHeaders: ['TE', 'gzip'] }, 400],
+    ['two Hosts', { rawHeaders: ['host', 'a', 'Host', 'a'] }, 400],
+    ['malformed Host', { rawHeaders: ['Host', 'a/b'] }, 400],
+    ['CL twice', { rawHeaders: ['Content-Length', '3', 'content-length', '3'] }, 400],
+    ['CL with a sign', { rawHeaders: ['Content-Length', '+3'] }, 400],
+    ['CL beyond what can be counted', { rawHeaders: ['Content-Length', '9007199254740993'] }, 400],
+    ['a shadow of CL', { rawHeaders: ['Content_Length', '3'] }, 400],
+    ['one header too many', { rawHeaders: pairs(9) }, 431],
+    ['too many bytes of headers', { rawHeaders: ['x', 'y'.repeat(500)] }, 431],
+
+    ['no slash first', { url: 'v1/x' }, 400],
+    ['empty target', { url: '' }, 400],
+    ['absolute-form', { url: 'http://a/v1/x', rawHeaders: ['Host', 'a'] }, 400],
+    ['CRLF in the path', { url: '/ HTTP/1.1\r\nX: y' }, 400],
+    ['a fragment', { url: '/x#y' }, 400],
+    ['a path beyond ASCII', { url: '/ü' }, 400],
+    ['no method', { method: '' }, 400],
+    ['a method with CRLF', { method: 'GET / HTTP/1.1\r\nx' }, 400],
+    ['TRACE', { method: 'TRACE' }, 405],
+    ['CONNECT', { method: 'CONNECT' }, 405],
+  ];
+  test.each(rows)('%s', (_why, head, expected) => {
+    expect(screened('rpc', head)).toBe(expected);
+  });
+
+  test('is refused with the name of the header at fault', () => {
+    for (const header of ['Transfer-Encoding', 'Connection', 'Upgrade', 'x y', 'TE', 'Content_Length']) {
+      const refusal = screenRequest('rpc', { ...RPC, rawHeaders: [header, 'x'] }, LIMITS);
+      expect((refusal as SluiceError).message).toContain(header);
+    }
+  });
+});
+
+describe('trailers in a message', () => {
+  test.each([
+    ['none', [], null],
+    ['some, in any case', ['X-Sum', 'a', 'x-sum', 'b\xff'], null],
+    ['CRLF in a value', ['x', 'a\r\nb: c'], 400],
+    ['a character beyond U+00FF', ['x', 'ā'], 400],
+    ['CRLF in a name', ['x\r\ny', '1'], 400],
+    ['Transfer-Encoding', te(), 400],
+    ['too many', pairs(9), 431],
+    ['too large', ['x', 'y'.repeat(500)], 431],
+  ] as const)('%s', (_why, trailers, expected) => {
+    expect(screenTrailers(trailers, LIMITS)?.status ?? null).toBe(expected);
+  });
+});
+
 test('says which methods there are when it refuses one', () => {
   const refusal = screenRequest('http1', { ...HTTP1, method: 'TRACE' }, LIMITS);
   expect(refusal).toBeInstanceOf(SluiceError);
@@ -190,7 +271,7 @@ test('hands on nothing but a path in visible ASCII, whatever comes', () => {
       .map((list) => ['Host', 'a', ...list.flat()]),
   });
   fc.assert(
-    fc.property(fc.constantFrom<'http1' | 'http2'>('http1', 'http2'), head, (wire, value) => {
+    fc.property(fc.constantFrom('http1', 'http2', 'rpc'), head, (wire, value) => {
       const verdict = screenRequest(wire, value, LIMITS);
       if (typeof verdict === 'string') expect(verdict).toMatch(/^\/[\x21-\x7e]*$/);
       else expect([400, 405, 431, 501]).toContain(verdict.status);
