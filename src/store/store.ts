@@ -3,7 +3,8 @@
  * (test/store/contract.ts) runs on every implementation.
  *
  * All verbs are atomic. What a verb has acknowledged is durable. Values are returned frozen, or fresh: changing them
- * changes nothing stored.
+ * changes nothing stored; their mappings have no prototype. A verb that can't be done just now throws SluiceError
+ * `store_unavailable`, with what the store's client said as `cause`.
  */
 export interface Store {
   /** @throws SluiceError `already_exists` when the id is taken */
@@ -25,11 +26,13 @@ export interface Store {
   /** Oldest first. */
   routes(): Promise<readonly StoredRoute[]>;
   /**
-   * Replaces a stored route by one with the same id; its place in the order stays.
-   * @returns false: no such route
+   * Replaces a stored route by what `change` makes of it, in one step, so that of two changes at a time none is lost;
+   * its id and its place in the order stay. `change` may be called several times and must do nothing but return; what
+   * it throws is thrown here, and nothing has changed then.
+   * @returns the route as it is stored now; null: no such route
    * @throws SluiceError `already_exists` as `createRoute` does
    */
-  updateRoute(route: StoredRoute): Promise<boolean>;
+  updateRoute(id: string, change: (stored: StoredRoute) => StoredRoute): Promise<StoredRoute | null>;
   /** Null: no such route. */
   deleteRoute(id: string): Promise<StoredRoute | null>;
 

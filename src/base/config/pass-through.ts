@@ -6,12 +6,12 @@ import { ENDPOINT_HINTS, ENDPOINT_KEYS } from './known-general-settings.ts';
 import { nearest } from './nearest.ts';
 import type { Path } from './report.ts';
 import { isControlPlanePath } from './reserved-paths.ts';
-import { describe, type Reading, readSection, section, type Values, valueAt } from './section.ts';
+import { describe, type Reading, readSection, section, valueAt } from './section.ts';
 import { firstTimeouts, type PartialTimeouts, TIMEOUT_FIELDS, timeoutsFrom } from './timeouts.ts';
-import { isYamlObject, type YamlValue } from './yaml-tree.ts';
+import { isYamlObject, type YamlObject, type YamlValue } from './yaml-tree.ts';
 
 /** What a route takes that doesn't say it. */
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
+export const ROUTE_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
 
 /** `custom_callbacks.anthropic_adapter`: a module and what it exports. */
 const ADAPTER_NAME = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$/;
@@ -34,7 +34,7 @@ export const ENDPOINT = section({
       description:
         'Whether everything below path is taken too. Default: true where the target has no path of its own.',
     }),
-    methods: textList({ description: `Methods that are taken. Default: ${METHODS.join(', ')}.` }),
+    methods: textList({ description: `Methods that are taken. Default: ${ROUTE_METHODS.join(', ')}.` }),
     auth: flag({
       description:
         'Whether a key is asked for. Default: false, but true where headers name litellm_user_api_key.',
@@ -47,8 +47,6 @@ export const ENDPOINT = section({
   ignored: ENDPOINT_KEYS,
   hints: ENDPOINT_HINTS,
 });
-
-type EndpointValues = Values<typeof ENDPOINT.used>;
 
 const ENDPOINTS_PATH: Path = ['general_settings', 'pass_through_endpoints'];
 
@@ -76,7 +74,7 @@ export function readEndpoints(
       reading.report.fault(at, `must be a mapping with path and target, not ${describe(entry)}`);
       continue;
     }
-    const route = readEndpoint(readSection(ENDPOINT, entry, at, reading), at, timeouts, reading);
+    const route = readEndpoint(entry, at, timeouts, reading);
     if (route === null) continue;
     refuseTaken(route, at, routes, reading);
     routes.push({ route, at });
@@ -84,12 +82,14 @@ export function readEndpoints(
   return routes;
 }
 
-function readEndpoint(
-  values: EndpointValues,
+/** Reads one route; null where the report has a fault of its path or target. */
+export function readEndpoint(
+  entry: YamlObject,
   at: Path,
   timeouts: PartialTimeouts,
   reading: Reading,
 ): PathRoute | null {
+  const values = readSection(ENDPOINT, entry, at, reading);
   const path = values.path === undefined ? null : pathFrom(values.path, [...at, 'path'], reading);
   const target = values.target === undefined ? null : targetFrom(values.target, [...at, 'target'], reading);
   const headers = readHeaders(values.headers ?? {}, [...at, 'headers'], reading);
@@ -151,14 +151,14 @@ function targetFrom(given: string, at: Path, reading: Reading): RouteTarget | nu
 }
 
 function methodsFrom(given: readonly string[], at: Path, reading: Reading): readonly string[] {
-  if (given.length === 0) return METHODS;
+  if (given.length === 0) return ROUTE_METHODS;
   const methods = new Set<string>();
   for (const [index, written] of given.entries()) {
     const method = written.toUpperCase();
-    if (METHODS.some((known) => known === method)) methods.add(method);
+    if (ROUTE_METHODS.some((known) => known === method)) methods.add(method);
     else {
-      const near = nearest(method, METHODS);
-      const remedy = near === null ? `known are ${METHODS.join(', ')}` : `did you mean ${near}?`;
+      const near = nearest(method, ROUTE_METHODS);
+      const remedy = near === null ? `known are ${ROUTE_METHODS.join(', ')}` : `did you mean ${near}?`;
       reading.report.fault([...at, index], `is no method that can be relayed; ${remedy}`);
     }
   }
