@@ -27,9 +27,12 @@ const TABLE = {
   // 400, 409: what stands in the way
   failed_precondition: { rpc: 'FailedPrecondition', status: 400, type: 'invalid_request_error' },
   already_exists: { rpc: 'AlreadyExists', status: 409, type: 'invalid_request_error' },
+  // 429: too much
+  upstream_rate_limited: { rpc: 'ResourceExhausted', status: 429, type: 'rate_limit_error' },
   // 4xx: how it was sent
   request_timeout: { rpc: 'DeadlineExceeded', status: 408, type: 'invalid_request_error' },
   body_too_large: { rpc: 'ResourceExhausted', status: 413, type: 'invalid_request_error' },
+  unsupported_media_type: { rpc: 'InvalidArgument', status: 415, type: 'invalid_request_error' },
   unsupported_encoding: { rpc: 'InvalidArgument', status: 415, type: 'invalid_request_error' },
   headers_too_large: { rpc: 'ResourceExhausted', status: 431, type: 'invalid_request_error' },
   client_closed: { rpc: 'Canceled', status: 499, type: 'api_error' },
@@ -43,6 +46,15 @@ const TABLE = {
   load_failed: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   store_unavailable: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   upstream_timeout: { rpc: 'DeadlineExceeded', status: 504, type: 'api_error' },
+  // What an RPC may end with by itself, under the names of gRPC's codes
+  unauthenticated: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
+  permission_denied: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
+  not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
+  aborted: { rpc: 'Aborted', status: 409, type: 'invalid_request_error' },
+  out_of_range: { rpc: 'OutOfRange', status: 400, type: 'invalid_request_error' },
+  resource_exhausted: { rpc: 'ResourceExhausted', status: 429, type: 'rate_limit_error' },
+  unavailable: { rpc: 'Unavailable', status: 503, type: 'api_error' },
+  deadline_exceeded: { rpc: 'DeadlineExceeded', status: 504, type: 'api_error' },
 } as const;
 
 export type Reason = keyof typeof TABLE;
