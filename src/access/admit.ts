@@ -19,6 +19,11 @@ export interface Entry {
   readonly keyHeader: string | null;
   /** False only on an operator's route without `auth`. */
   readonly keyRequired: boolean;
+  /**
+   * Raw name-value pairs of the call that carries the request, if one does: a key of ours is looked for there when
+   * `headers` and `query` hold none. They never go on, so nothing of them is `spent`.
+   */
+  readonly callHeaders?: readonly string[] | undefined;
 }
 
 export interface Admission {
@@ -43,6 +48,7 @@ interface MasterKey {
 }
 
 const NOTHING: readonly Credential[] = [];
+const NO_HEADERS: readonly string[] = [];
 const CHALLENGE = ['www-authenticate', 'Bearer'] as const;
 
 /** Makes the door for a configuration; `masterKey` null: open (the server then binds loopback only). */
@@ -74,8 +80,12 @@ function admitKeyHolder(entry: Entry, credentials: readonly Credential[], master
   // Looked for in any case: a client may show it in a place that opens no door (`Token token=sk-…`).
   const key = master.text;
   if (spent.some((credential) => credential.key !== null)) return { caller: { kind: 'master' }, spent, key };
+  const ofCall = findCredentials(entry.callHeaders ?? NO_HEADERS, '', entry.keyHeader);
+  if (ofCall.some((credential) => credential.key !== null && isSameKey(credential.key, master.bytes))) {
+    return { caller: { kind: 'master' }, spent, key };
+  }
   if (!entry.keyRequired) return { caller: { kind: 'stranger' }, spent, key };
-  throw refusal(credentials);
+  throw refusal(credentials.length === 0 ? ofCall : credentials);
 }
 
 function refusal(credentials: readonly Credential[]): SluiceError {

@@ -1,11 +1,15 @@
+import type { SluiceError } from '../base/errors.ts';
+
 /**
  * The client's side of an exchange, the same for HTTP/1.1 and HTTP/2, so that the relay has one way through.
- * Siblings: http1-downstream.ts, http2-downstream.ts.
+ * Siblings: http1-downstream.ts, http2-downstream.ts, message-downstream.ts.
  */
 export interface Downstream {
   readonly method: string;
   /** Raw name-value pairs without pseudo-headers; names as sent. */
   readonly headers: readonly string[];
+  /** Those of the call that carries this exchange, where one does; see `Entry.callHeaders`. */
+  readonly callHeaders?: readonly string[];
   readonly body: RequestBody;
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
@@ -53,6 +57,8 @@ export interface DownstreamListener {
 export interface BodySink {
   onBodyData(chunk: Buffer): void;
   onBodyEnd(trailers: readonly string[]): void;
+  /** What came can't be the rest of this body, or of this request: it is given up. May follow the body's end. */
+  onBodyFault(fault: SluiceError): void;
 }
 
 /** How the client announced its body. */

@@ -1,4 +1,4 @@
-import type { Admission, Door } from '../access/admit.ts';
+import type { Admission, Door, Entry } from '../access/admit.ts';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { RequestPath } from '../base/request-path.ts';
@@ -40,11 +40,12 @@ export function destinationOf(context: RelayContext, method: string, path: Reque
 export function admitTo(
   context: RelayContext,
   destination: Destination,
-  request: { readonly headers: readonly string[]; readonly path: RequestPath },
+  request: Pick<Entry, 'headers' | 'callHeaders'> & { readonly path: RequestPath },
 ): Admission {
   const route = destination.kind === 'route' ? destination.route : null;
   return context.door.admit({
     headers: request.headers,
+    callHeaders: request.callHeaders,
     query: request.path.query,
     keyHeader: route?.keyHeader ?? null,
     keyRequired: route === null || route.auth,

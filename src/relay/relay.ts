@@ -89,9 +89,9 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   // --- the request's way in
 
   #admit(): void {
-    const { method, headers } = this.#downstream;
+    const { method, headers, callHeaders } = this.#downstream;
     this.#destination = destinationOf(this.#context, method, this.#path);
-    this.#admission = admitTo(this.#context, this.#destination, { headers, path: this.#path });
+    this.#admission = admitTo(this.#context, this.#destination, { headers, callHeaders, path: this.#path });
     refuseKeyInPath(this.#path, this.#admission);
   }
 
@@ -145,6 +145,10 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     } catch (error) {
       this.#abandon(sluiceErrorFrom(error));
     }
+  }
+
+  onBodyFault(fault: SluiceError): void {
+    this.#abandon(fault);
   }
 
   #hold(chunk: Buffer): void {
