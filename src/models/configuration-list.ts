@@ -1,6 +1,13 @@
 import type { Logger } from 'pino';
 import type { Store, StoredConfiguration } from '../store/store.ts';
 
+export interface ConfigurationListOptions {
+  readonly store: Store;
+  readonly logger: Logger;
+  /** The copy in memory is, or may be, another one. */
+  readonly changed: () => void;
+}
+
 /**
  * The stored configurations, with a copy in memory: whether a request's model may be woken is asked on the hot path,
  * which waits for no store.
@@ -13,11 +20,13 @@ export class ConfigurationList {
   /** Kept: a load that has read the configuration before may ask afterwards. */
   readonly #removed = new Set<string>();
   #stopWatching: () => void = () => {};
+  readonly #changed: () => void;
   #changes = 0;
 
-  constructor(store: Store, logger: Logger) {
+  constructor({ store, logger, changed }: ConfigurationListOptions) {
     this.#store = store;
     this.#logger = logger;
+    this.#changed = changed;
   }
 
   /** Reads them, and again whenever another process has changed them. */
@@ -52,10 +61,16 @@ export class ConfigurationList {
     return this.#byModel.get(modelId) ?? [];
   }
 
+  /** Of all that have a configuration. */
+  modelIds(): readonly string[] {
+    return [...this.#byModel.keys()];
+  }
+
   async add(configuration: StoredConfiguration): Promise<void> {
     await this.#store.createConfiguration(configuration);
     this.#changes++;
     if (!this.#byId.has(configuration.configId)) this.#put(configuration);
+    this.#changed();
   }
 
   /** True once `remove` has begun: no load of it may begin. */
@@ -87,6 +102,7 @@ export class ConfigurationList {
     this.#byModel.clear();
     this.#byId.clear();
     for (const one of all) if (!this.#removed.has(one.configId)) this.#put(one);
+    this.#changed();
   }
 
   #put(configuration: StoredConfiguration): void {

@@ -1,20 +1,14 @@
 import type { Logger } from 'pino';
+import type { Deployment } from '../base/config/config.ts';
+import type { Activity } from '../upstream/pick.ts';
 import type { Clock } from './clock.ts';
 import type { Model } from './model.ts';
 import { parseModelKwargs } from './model-kwargs.ts';
 
-/** What the data plane did with a model. */
-export interface Activity {
-  /** Requests under way. */
-  readonly outstanding: number;
-  /** Requests begun so far; only its changes matter. */
-  readonly served: number;
-}
-
 export interface IdleUnloaderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly activity: (modelId: string) => Activity;
+  readonly activity: (deployment: Deployment) => Activity;
   readonly models: () => Iterable<Model>;
 }
 
@@ -49,8 +43,8 @@ export class IdleUnloader {
   }
 
   #lookAt(model: Model): void {
-    const { modelId, state } = model;
-    if (state.kind !== 'ready') {
+    const { modelId, state, deployment } = model;
+    if (state.kind !== 'ready' || deployment === null) {
       this.#quiet.delete(modelId);
       return;
     }
@@ -58,7 +52,7 @@ export class IdleUnloader {
     const { keepAliveMs, loadOnRequest } = parseModelKwargs(attempt.configuration.modelKwargs).own;
     if (keepAliveMs === null) return;
     const { clock, activity, logger } = this.#options;
-    const { outstanding, served } = activity(modelId);
+    const { outstanding, served } = activity(deployment);
     const quiet = this.#quiet.get(modelId);
     if (outstanding > 0 || quiet?.attempt !== attempt || quiet.served !== served) {
       this.#quiet.set(modelId, { attempt, served, since: clock.now() });

@@ -3,6 +3,7 @@ import { parseHttpUrl } from '../base/config/http-url.ts';
 import { refersToEnvironment } from '../base/config/interpolate.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { Json } from '../store/store.ts';
+import { isForbiddenHost } from '../upstream/address-guard.ts';
 import type { ModelKwargs, OwnKwargs } from './driver.ts';
 import { parseDuration } from './duration.ts';
 import { REDACTED } from './redaction.ts';
@@ -76,8 +77,10 @@ function readApiBase(value: Json, fault: (message: string) => void): Partial<Own
     return {};
   }
   const parsed = parseHttpUrl(value, { raw: value, use: 'base', credentials: 'api_key' });
-  if (parsed.kind === 'url') return { apiBase: parsed.url };
-  fault(parsed.problem);
+  if (parsed.kind === 'problem') fault(parsed.problem);
+  else if (isForbiddenHost(new URL(parsed.url).hostname)) {
+    fault('is a link-local, metadata, unspecified or multicast address, where no model is served');
+  } else return { apiBase: parsed.url };
   return {};
 }
 

@@ -5,6 +5,7 @@ import type { Store, StoredConfiguration } from '../store/store.ts';
 import { Attempt } from './attempt.ts';
 import { type Clock, pause } from './clock.ts';
 import type { Driver, RuntimeEvents } from './driver.ts';
+import { parseModelKwargs } from './model-kwargs.ts';
 import type { ModelState } from './model-state.ts';
 
 /** How often a model that is being unloaded is asked for its last requests. */
@@ -16,11 +17,12 @@ export interface ModelSurroundings {
   readonly clock: Clock;
   readonly timeouts: Timeouts;
   readonly driverOf: (configuration: StoredConfiguration) => Driver;
-  /** Requests of the model under way. */
-  readonly outstanding: (modelId: string) => number;
+  /** Requests under way to what was ready. */
+  readonly outstanding: (deployment: Deployment) => number;
   readonly drainTimeoutMs: () => number;
-  /** Something of it is different now: its state, or how far its load is. */
-  readonly changed: (model: Model) => void;
+  readonly stateChanged: () => void;
+  /** Its load has gone on. */
+  readonly progressed: () => void;
 }
 
 /** Where a failed start leaves what the store says shall be loaded. */
@@ -132,7 +134,7 @@ export class Model {
       progress: (progress) => {
         if (attempt.abort.signal.aborted) return;
         attempt.hear(progress);
-        this.#around.changed(this);
+        this.#around.progressed();
       },
       lost: (reason) =>
         heard(() => {
@@ -210,9 +212,10 @@ export class Model {
   ): Promise<void> {
     const { attempt } = state;
     const done = Promise.withResolvers<void>();
+    const deployment = this.#deployment;
     this.#hurry = new AbortController();
     this.#become({ kind: 'stopping', attempt, done: done.promise });
-    if (state.kind === 'ready' && reason.kind !== 'closing') await this.#drain();
+    if (deployment !== null && reason.kind !== 'closing') await this.#drain(deployment);
     attempt.abort.abort();
     attempt.fail(this.#around.clock.now(), stoppedWhileLoading(this.modelId, reason));
     await attempt.ended;
@@ -225,13 +228,13 @@ export class Model {
     }
   }
 
-  async #drain(): Promise<void> {
+  async #drain(deployment: Deployment): Promise<void> {
     const { clock, outstanding, drainTimeoutMs, logger } = this.#around;
     const until = clock.now() + drainTimeoutMs();
-    while (outstanding(this.modelId) > 0 && !this.#hurry.signal.aborted) {
+    while (outstanding(deployment) > 0 && !this.#hurry.signal.aborted) {
       if (clock.now() >= until) {
         logger.warn(
-          `model ${this.modelId}: ${outstanding(this.modelId)} requests were still under way at the end of the drain timeout`,
+          `model ${this.modelId}: ${outstanding(deployment)} requests were still under way at the end of the drain timeout`,
         );
         return;
       }
@@ -257,10 +260,10 @@ export class Model {
   #become(state: ModelState): void {
     this.#state = state;
     this.#deployment = state.kind === 'ready' ? this.#deploymentAt(state) : null;
-    this.#around.changed(this);
+    this.#around.stateChanged();
   }
 
-  #deploymentAt({ upstream }: Extract<ModelState, { kind: 'ready' }>): Deployment {
+  #deploymentAt({ attempt, upstream }: Extract<ModelState, { kind: 'ready' }>): Deployment {
     const { apiBase, apiKey, provider, upstreamModel } = upstream;
     const before = this.#deployment;
     if (before?.apiBase === apiBase && before.apiKey === apiKey) return before;
@@ -270,6 +273,8 @@ export class Model {
       provider,
       upstreamModel,
       apiBase,
+      // Where the configuration names no base it is the operator's, or a process of our own.
+      guarded: parseModelKwargs(attempt.configuration.modelKwargs).own.apiBase !== null,
       apiKey,
       headers: Object.freeze([]),
       timeouts: this.#around.timeouts,

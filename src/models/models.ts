@@ -5,15 +5,17 @@ import { nearest } from '../base/config/nearest.ts';
 import { firstTimeouts } from '../base/config/timeouts.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { Json, Store, StoredConfiguration } from '../store/store.ts';
+import type { Activity } from '../upstream/pick.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { ConfigurationList } from './configuration-list.ts';
 import type { Driver } from './driver.ts';
-import { type Activity, IdleUnloader } from './idle-unloader.ts';
+import { IdleUnloader } from './idle-unloader.ts';
 import { type Mark, Model } from './model.ts';
 import { parseModelKwargs } from './model-kwargs.ts';
 import { configurationInUse, type ModelStatus, statusOf, stoppedStatus } from './model-state.ts';
 import { statusFeed } from './status-feed.ts';
-import { wakeable } from './wake.ts';
+import { unlessLeft } from './unless-left.ts';
+import { type WakeAnswer, wakeable } from './wake.ts';
 
 /** Which driver brings a configuration up; one a `model_type`. */
 export type ChooseDriver = (configuration: StoredConfiguration) => Driver;
@@ -24,10 +26,10 @@ export interface ModelsOptions {
   readonly drivers: Readonly<Record<string, ChooseDriver>>;
   readonly logger: Logger;
   /**
-   * What the data plane did with a model so far. Requests that began with an earlier list of deployments count, too:
-   * an unload waits for them.
+   * What the data plane did so far with one of `deployments()`, also after that has left the list: an unload waits
+   * for its requests.
    */
-  readonly activity: (modelId: string) => Activity;
+  readonly activity: (deployment: Deployment) => Activity;
   /** How long an unload waits for requests under way. */
   readonly drainTimeoutMs: () => number;
   /** Of loaded models on the data plane; default: LiteLLM's. */
@@ -50,12 +52,17 @@ export class Models {
   /** Model id → configuration that was loaded last, also by the process before. */
   readonly #lastLoaded = new Map<string, string>();
   #deployments: readonly Deployment[] = Object.freeze([]);
+  #asleep: ReadonlySet<string> = new Set();
   #closing = false;
 
   constructor(options: ModelsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#configurations = new ConfigurationList(options.store, options.logger);
+    this.#configurations = new ConfigurationList({
+      store: options.store,
+      logger: options.logger,
+      changed: () => this.#changed(),
+    });
     this.#idle = new IdleUnloader({
       clock: this.#clock,
       logger: options.logger,
@@ -136,8 +143,8 @@ export class Models {
 
   /**
    * Resolves when the configuration's model is ready. Calls at the same time share one load, which goes on when a
-   * caller leaves (`signal`).
-   * @throws SluiceError `config_not_found`, `failed_precondition`, `load_failed`, `client_closed`, `shutting_down`
+   * caller leaves: the promise then rejects with the reason of `signal`.
+   * @throws SluiceError `config_not_found`, `failed_precondition`, `load_failed`, `shutting_down`
    */
   async load(configId: string, signal: AbortSignal | null = null): Promise<void> {
     const configuration = await this.configuration(configId);
@@ -223,7 +230,12 @@ export class Models {
     return this.#deployments;
   }
 
-  /** Calls back when `deployments()` has changed. @returns stops it */
+  /** Ids of models that aren't ready, and that `wake` brings up. */
+  asleep(): ReadonlySet<string> {
+    return this.#asleep;
+  }
+
+  /** Calls back when `deployments()` or `asleep()` has changed. @returns stops it */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -248,12 +260,7 @@ export class Models {
    */
   wake(modelId: string): Promise<void> | null {
     if (this.#closing) return null;
-    const chosen = wakeable({
-      configurations: this.#configurations.ofModel(modelId),
-      state: this.#models.get(modelId)?.state ?? null,
-      lastLoaded: this.#lastLoaded.get(modelId) ?? null,
-      now: this.#clock.now(),
-    });
+    const chosen = this.#wakeAnswer(modelId);
     switch (chosen.kind) {
       case 'no':
         return null;
@@ -297,8 +304,9 @@ export class Models {
       clock: this.#clock,
       timeouts: timeouts ?? firstTimeouts(),
       driverOf: (configuration) => this.#driverOf(configuration),
-      outstanding: (id) => activity(id).outstanding,
-      changed: () => this.#changed(),
+      outstanding: (deployment) => activity(deployment).outstanding,
+      stateChanged: () => this.#changed(),
+      progressed: () => this.#tellWatchers(),
     });
     this.#models.set(modelId, model);
     return model;
@@ -309,11 +317,32 @@ export class Models {
       .map((model) => model.deployment)
       .filter((one) => one !== null);
     const before = this.#deployments;
-    if (deployments.length !== before.length || deployments.some((one, i) => one !== before[i])) {
-      this.#deployments = Object.freeze(deployments);
+    const areOthers = deployments.length !== before.length || deployments.some((one, i) => one !== before[i]);
+    const asleep = new Set(this.#configurations.modelIds().filter((modelId) => this.#isAsleep(modelId)));
+    if (areOthers) this.#deployments = Object.freeze(deployments);
+    if (areOthers || !isSameSet(asleep, this.#asleep)) {
+      this.#asleep = asleep;
       for (const listener of this.#listeners) listener();
     }
+    this.#tellWatchers();
+  }
+
+  #tellWatchers(): void {
     for (const watcher of this.#watchers) watcher();
+  }
+
+  #isAsleep(modelId: string): boolean {
+    const answer = this.#wakeAnswer(modelId).kind;
+    return answer !== 'no' && answer !== 'ready';
+  }
+
+  #wakeAnswer(modelId: string): WakeAnswer {
+    return wakeable({
+      configurations: this.#configurations.ofModel(modelId),
+      state: this.#models.get(modelId)?.state ?? null,
+      lastLoaded: this.#lastLoaded.get(modelId) ?? null,
+      now: this.#clock.now(),
+    });
   }
 
   #driverOf(configuration: StoredConfiguration): Driver {
@@ -348,20 +377,8 @@ function notUp(modelId: string, cause: unknown): SluiceError {
   });
 }
 
-/** Waits for `work`, but no longer than the caller does. */
-async function unlessLeft(work: Promise<void>, signal: AbortSignal | null): Promise<void> {
-  if (signal === null) return work;
-  const left = Promise.withResolvers<never>();
-  const leave = () => left.reject(new SluiceError('client_closed', 'The caller left; the load goes on.'));
-  if (signal.aborted) leave();
-  signal.addEventListener('abort', leave);
-  try {
-    await Promise.race([work, left.promise]);
-  } finally {
-    signal.removeEventListener('abort', leave);
-    work.catch(() => {});
-    left.promise.catch(() => {});
-  }
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((one) => b.has(one));
 }
 
 /** By code point, as everyone's `sort` does it. */

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import type { Activity } from '../../src/models/idle-unloader.ts';
 import { Models } from '../../src/models/models.ts';
 import type { Json } from '../../src/store/store.ts';
+import type { Activity } from '../../src/upstream/pick.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeDriver } from './fake-driver.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -32,7 +32,7 @@ export async function openHouse(store = new MemoryStore(), clock = new FakeClock
     clock,
     drivers: { openai: () => driver, vllm: () => driver },
     logger: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
-    activity: (modelId) => activity.get(modelId) ?? { outstanding: 0, served: 0 },
+    activity: ({ modelName }) => activity.get(modelName) ?? { outstanding: 0, served: 0 },
     drainTimeoutMs: () => DRAIN_TIMEOUT_MS,
   });
   let changes = 0;

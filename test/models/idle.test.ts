@@ -161,4 +161,23 @@ describe('load_on_request', () => {
     (await house.driver.next()).succeed();
     await woken;
   });
+
+  test('who can be woken is known to the data plane, and told when it changes', async () => {
+    const { models, configure, driver, changes } = await openHouse();
+    await configure('plain');
+    expect([[...models.asleep()], changes()]).toEqual([[], 0]);
+    const config = await configure('a', { load_on_request: true });
+    expect([[...models.asleep()], changes()]).toEqual([['a'], 1]);
+    const woken = models.wake('a');
+    const load = await driver.next();
+    load.events.progress({ stage: 'compiling', percent: 50, line: 'x' });
+    expect([[...models.asleep()], changes()]).toEqual([['a'], 1]);
+    load.succeed();
+    await woken;
+    expect([[...models.asleep()], models.loadedModels(), changes()]).toEqual([[], ['a'], 2]);
+    await models.unload('a');
+    expect([[...models.asleep()], changes()]).toEqual([['a'], 3]);
+    await models.deleteConfiguration(config);
+    expect([[...models.asleep()], changes()]).toEqual([[], 4]);
+  });
 });

@@ -87,6 +87,7 @@ describe('model_kwargs', () => {
     [{ api_key: '' }, 'not empty'],
     [{ api_base: 7 }, 'must be a URL'],
     [{ api_base: 'http://me:pw@host' }, 'credentials'],
+    [{ api_base: 'http://169.254.169.254/latest' }, 'where no model is served'],
     [{ api_base: 'http://a', base_url: 'http://b' }, 'keep one'],
     [{ keep_alive: 0 }, 'above 0'],
     [{ load_timeout: -1 }, 'above 0'],

@@ -121,6 +121,7 @@ describe('loading', () => {
         provider: 'vllm',
         upstreamModel: 'org/a',
         apiBase: 'http://127.0.0.1:8001',
+        guarded: false,
         apiKey: null,
         headers: [],
         timeouts: { connectTimeoutMs: 5_000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 600_000 },
@@ -138,8 +139,8 @@ describe('loading', () => {
     const left = refusal(models.load(config, caller.signal));
     const stays = models.load(config);
     const load = await driver.next();
-    caller.abort();
-    expect(await left).toContain('client_closed');
+    caller.abort(new SluiceError('client_closed', 'gone'));
+    expect(await left).toBe('client_closed: gone');
     expect(load.signal.aborted).toBe(false);
     load.succeed();
     await stays;
@@ -152,7 +153,7 @@ describe('loading', () => {
     const caller = new AbortController();
     const left = refusal(models.load(config, caller.signal));
     const load = await driver.next();
-    caller.abort();
+    caller.abort(new SluiceError('client_closed', 'gone'));
     await left;
     load.succeed();
     await settled();
