@@ -1,6 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { nearest } from '../base/config/nearest.ts';
 import { checkConfig } from './check-config.ts';
+import { addModelsCommand } from './models.ts';
+import { addRoutesCommand } from './routes.ts';
 import { type ServeOptions, serve } from './serve.ts';
 import { VERSION } from './version.ts';
 
@@ -10,14 +12,19 @@ Examples:
   HOSTED_VLLM_API_BASE=http://gpu:8000 sluice   serve one vLLM server at /vllm/* and /v1/*
   sluice check-config config.yaml               list every fault of a file and exit
   sluice --config config.yaml --host 127.0.0.1  this machine alone, although there is a master key
+  sluice models load my-model                   load a configured model of a running gateway
+  sluice routes create /bria https://engine.prod.bria-api.com
 
 Environment:
   SLUICE_MASTER_KEY     the key that may do everything (LITELLM_MASTER_KEY works too)
   HOSTED_VLLM_API_BASE  a vLLM server for requests that name no known model
   OPENAI_API_KEY, …     a provider's key makes its path work: /openai/*, /anthropic/*, …
+  SLUICE_DATA_DIR       where models and routes that were added are kept (default ./.sluice)
+  SLUICE_URL            the gateway that models and routes talk to (default http://localhost:4000)
+  SLUICE_KEY            the key that they show; SLUICE_MASTER_KEY does as well
 
-Exit codes: 0 stopped as asked, 1 the configuration or the port can't be used, 2 the command line is wrong,
-3 streams had to be broken at the drain deadline.`;
+Exit codes: 0 done, or stopped as asked, 1 the configuration or the port can't be used, or the gateway refused,
+2 the command line is wrong, 3 streams had to be broken at the drain deadline.`;
 
 /**
  * Runs a command line.
@@ -27,7 +34,7 @@ Exit codes: 0 stopped as asked, 1 the configuration or the port can't be used, 2
 export async function run(args: readonly string[]): Promise<number> {
   let code = 0;
   const program = new Command('sluice')
-    .description('A byte-exact pass-through gateway for LLM servers.')
+    .description('A byte-exact pass-through gateway and typed control plane for LLM servers.')
     .version(VERSION)
     .exitOverride()
     .addHelpText('after', EXAMPLES)
@@ -35,6 +42,9 @@ export async function run(args: readonly string[]): Promise<number> {
     .helpCommand('help [command]', 'display help for command')
     .showSuggestionAfterError();
   addServeOptions(program);
+  const finish = (result: number): void => {
+    code = result;
+  };
   const serveNow = async (): Promise<void> => {
     code = await serve(serveOptions(program));
   };
@@ -52,6 +62,8 @@ export async function run(args: readonly string[]): Promise<number> {
     .action((file: string) => {
       code = checkConfig(file);
     });
+  addModelsCommand(program, finish);
+  addRoutesCommand(program, finish);
   // Without a command it serves, so a word that is none arrives there. Set last: commands would inherit it.
   program.allowExcessArguments();
   try {
