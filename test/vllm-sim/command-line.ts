@@ -9,15 +9,18 @@ export interface CommandLine {
   readonly apiKeys: readonly string[];
   readonly intervalMs: number;
   readonly loading: Required<Loading>;
-  /** Exit with an error while loading, as for want of memory. */
-  readonly failsLoading: boolean;
+  /** Exit with an error at the first log line with this text, as for want of memory; null: don't. */
+  readonly failsLoadingAt: string | null;
   /** Exit with an error so long after it was ready; null: don't. */
   readonly crashAfterMs: number | null;
   /** How many worker processes to have, which only a signal to the process group stops surely. */
   readonly workers: number;
-  /** Only SIGKILL ends it. */
+  /** Only SIGKILL ends it, and its workers. */
   readonly ignoresSigterm: boolean;
 }
+
+/** Where vLLM runs out of memory as a rule. */
+const FAILS_AT = 'Starting to load model';
 
 const LOADING_MODES: readonly string[] = ['refuse', 'hang', 'unhealthy'];
 
@@ -57,7 +60,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     apiKeys: flags.get('api-key') ?? [],
     intervalMs: number('sim-interval-ms', 20),
     loading: { mode: mode as Loading['mode'], durationMs: number('sim-loading-ms', 0) },
-    failsLoading: flags.has('sim-fail-loading'),
+    failsLoadingAt: flags.has('sim-fail-loading') ? (one('sim-fail-loading') ?? FAILS_AT) : null,
     crashAfterMs: crashAfter === undefined ? null : Number(crashAfter),
     workers: number('sim-workers', 0),
     ignoresSigterm: flags.has('sim-ignore-sigterm'),

@@ -4,10 +4,12 @@
  *     node test/vllm-sim/main.ts serve MODEL --host H --port P --served-model-name NAME --api-key K
  *
  * and, for tests of a supervisor, `--sim-loading-ms`, `--sim-loading-mode`, `--sim-interval-ms`,
- * `--sim-fail-loading`, `--sim-crash-after-ms`, `--sim-workers`, `--sim-ignore-sigterm` (command-line.ts).
+ * `--sim-fail-loading`, `--sim-fail-loading=TEXT OF A LOG LINE`, `--sim-crash-after-ms`, `--sim-workers`, `--sim-ignore-sigterm` (command-line.ts).
  * `VLLM_API_KEY` and `VLLM_SERVER_DEV_MODE=1` are heeded as vLLM heeds them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { parseCommandLine } from './command-line.ts';
 import { DEFAULT_MODELS, startVllmSim, type VllmSim } from './index.ts';
 
@@ -16,17 +18,28 @@ const environmentKey = process.env.VLLM_API_KEY;
 
 /** vLLM logs to stdout, but for its progress bars. */
 function log(line: string): void {
-  const stream = line.startsWith('Loading safetensors') ? process.stderr : process.stdout;
-  stream.write(`${line}\n`);
-  if (given.failsLoading && line.includes('Starting to load model')) {
+  const isBar = line.startsWith('Loading safetensors');
+  if (isBar) process.stderr.write(`\r${line}\n`);
+  else process.stdout.write(`${line}\n`);
+  if (given.failsLoadingAt !== null && line.includes(given.failsLoadingAt)) {
     process.stderr.write('torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.02 GiB.\n');
     stop(1);
   }
 }
 
+const WORKER = `${given.ignoresSigterm ? 'process.on("SIGTERM", () => {});' : ''}setInterval(() => {}, 1e9);console.log()`;
+
 const workers: ChildProcess[] = Array.from({ length: given.workers }, () =>
-  spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e9)'], { stdio: 'ignore' }),
+  spawn(process.execPath, ['-e', WORKER], { stdio: ['ignore', 'pipe', 'ignore'] }),
 );
+
+/** Resolves when all workers are up, and tells their process ids as vLLM does. */
+async function workersUp(): Promise<void> {
+  for (const [rank, worker] of workers.entries()) {
+    await once(worker.stdout as Readable, 'data');
+    process.stdout.write(`(Worker_TP${rank} pid=${worker.pid}) INFO Worker is up\n`);
+  }
+}
 let sim: VllmSim | null = null;
 
 function stop(code: number): void {
@@ -43,6 +56,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 try {
+  await workersUp();
   sim = await startVllmSim({
     host: given.host,
     port: given.port,
