@@ -134,6 +134,8 @@ export interface Config {
   readonly detailedDebug: boolean;
   /** The program that runs models of type `vllm`, and its first arguments; at least one word. */
   readonly vllmCommand: readonly string[];
+  /** Arguments that load code, read files or log prompts and are let through all the same; names with underscores. */
+  readonly vllmAllowedArguments: readonly string[];
   readonly state: StateConfig;
   /** What was understood and is not acted on, or deserves a second look; one line each, with its place. */
   readonly warnings: readonly string[];

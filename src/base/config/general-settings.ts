@@ -61,6 +61,10 @@ export const GENERAL = section({
         'The program that runs models of type vllm, `serve` and the rest are put behind it: a text that is split as a shell would, or a list of its words.',
       default: 'vllm',
     }),
+    vllm_allowed_arguments: textList({
+      description:
+        'Arguments of vLLM that load code, read files or log prompts, and that configurations of models may have all the same: trust_remote_code, chat_template, worker_cls, …',
+    }),
   },
   nested: ['pass_through_endpoints', 'tls'],
   ignored: GENERAL_SETTINGS,
@@ -82,6 +86,19 @@ export function limitsFrom(values: GeneralValues): Limits {
     maxConnections: values.max_connections ?? 10_000,
     drainTimeoutMs: values.drain_timeout ?? 60_000,
   };
+}
+
+/** Names as in model_kwargs, with underscores. */
+export function vllmAllowedArgumentsFrom(values: GeneralValues, reading: Reading): readonly string[] {
+  const names = values.vllm_allowed_arguments ?? [];
+  for (const [index, name] of names.entries()) {
+    if (/^[a-z][a-z0-9_]*$/.test(name)) continue;
+    reading.report.fault(
+      [...GENERAL_PATH, 'vllm_allowed_arguments', index],
+      'must be the name of an argument as in model_kwargs, like trust_remote_code',
+    );
+  }
+  return names;
 }
 
 /** Lower-case host names and addresses. */

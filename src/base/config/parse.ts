@@ -3,7 +3,14 @@ import { MODEL_PARAMS } from './deployment.ts';
 import { type Environment, variable } from './environment.ts';
 import { ConfigError } from './fault.ts';
 import { deepFreeze } from './freeze.ts';
-import { allowedHostsFrom, GENERAL, GENERAL_PATH, limitsFrom, masterKeyFrom } from './general-settings.ts';
+import {
+  allowedHostsFrom,
+  GENERAL,
+  GENERAL_PATH,
+  limitsFrom,
+  masterKeyFrom,
+  vllmAllowedArgumentsFrom,
+} from './general-settings.ts';
 import { readModelList } from './model-list.ts';
 import { readEndpoints, warnOfRoutes } from './pass-through.ts';
 import { type ProviderSetting, providerSetting, providerTargets } from './provider-targets.ts';
@@ -70,6 +77,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
   const masterKey = masterKeyFrom(general, reading);
   const tls = readTls(generalRaw.tls, options.baseDir, reading);
   const allowedHosts = allowedHostsFrom(general, reading);
+  const vllmAllowedArguments = vllmAllowedArgumentsFrom(general, reading);
   const state = stateFrom(general, reading);
   if (report.hasFaults) throw new ConfigError(report.faults());
   const vllmBases = [...deployments, ...targets.values()].filter((one) => one.provider === 'vllm');
@@ -89,6 +97,7 @@ function build(root: YamlObject, tree: YamlTree, report: Report, options: ParseO
     allowedHosts,
     detailedDebug: library.set_verbose ?? false,
     vllmCommand: general.vllm_command ?? ['vllm'],
+    vllmAllowedArguments,
     state,
     warnings: report.warnings(),
   });

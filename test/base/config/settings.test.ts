@@ -78,6 +78,16 @@ describe('general_settings', () => {
     expect(faultsOf(general(line))).toEqual([`config.yaml:2: general_settings.${fault}`]);
   });
 
+  test('vllm_allowed_arguments are names as model_kwargs has them', () => {
+    expect(parsed('general_settings:').vllmAllowedArguments).toEqual([]);
+    expect(parsed(general('vllm_allowed_arguments: [trust_remote_code]')).vllmAllowedArguments).toEqual([
+      'trust_remote_code',
+    ]);
+    expect(faultsOf(general('vllm_allowed_arguments: [chat_template, --middleware]'))).toEqual([
+      'config.yaml:2: general_settings.vllm_allowed_arguments[1]: must be the name of an argument as in model_kwargs, like trust_remote_code',
+    ]);
+  });
+
   test('allowed_hosts are lower case', () => {
     expect(parsed(general('allowed_hosts: [Gateway.Example.COM, "[::1]"]')).allowedHosts).toEqual([
       'gateway.example.com',
