@@ -23,8 +23,8 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Not headers of the target: their value names the header in which clients send their key. */
-const KEY_HEADER_SETTINGS: ReadonlySet<string> = new Set([
+/** Lower case. Not headers of the target: their value names the header in which clients send their key. */
+export const KEY_HEADER_SETTINGS: ReadonlySet<string> = new Set([
   'litellm_user_api_key',
   'dheera_ai_user_api_key',
   'remodl_user_api_key',
