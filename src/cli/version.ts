@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-/** The package's version; package.json stands two folders up in the sources and in the built package alike. */
+/** package.json stands two folders up in the sources, and one more in the built package, which is in dist. */
+const PLACES = ['../../package.json', '../../../package.json'].map((path) => new URL(path, import.meta.url));
+
+/** The package's version. */
 export const VERSION: string = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  readFileSync(PLACES.find((place) => existsSync(place)) ?? 'package.json', 'utf8'),
 ).version;
