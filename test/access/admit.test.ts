@@ -45,6 +45,28 @@ describe('with a master key', () => {
     }
   });
 
+  test('the master key is known in the call that carries the request, and nothing is spent', () => {
+    for (const keyRequired of [true, false]) {
+      const callHeaders = ['x-other', 'a', 'authorization', `Bearer ${MASTER}`];
+      const entry = { headers: ['Authorization', 'Bearer own'], callHeaders, keyRequired };
+      expect(admit(MASTER, entry)).toEqual({ caller: { kind: 'master' }, spent: [], key: MASTER });
+    }
+  });
+
+  test('a key of the request is spent though the call has it as well', () => {
+    const entry = { headers: ['x-api-key', MASTER], callHeaders: ['authorization', `Bearer ${MASTER}`] };
+    expect(admit(MASTER, entry).spent).toHaveLength(1);
+  });
+
+  test.each([
+    ['a wrong one', ['x-api-key', 'sk-wrong'], 'unknown_key'],
+    ['one without its scheme', ['authorization', MASTER], 'malformed_key'],
+    ['none', [], 'missing_key'],
+  ])('a call with %s is refused where a key is asked for', (_, callHeaders, reason) => {
+    expect(refusal(() => admit(MASTER, { callHeaders })).reason).toBe(reason);
+    expect(admit(MASTER, { callHeaders, keyRequired: false }).caller).toEqual({ kind: 'stranger' });
+  });
+
   test('one right key among wrong ones is enough, and it alone is spent', () => {
     const headers = ['Authorization', 'Bearer own', 'api-key', MASTER, 'x-api-key', 'own'];
     const { caller, spent } = admit(MASTER, { headers });
