@@ -31,6 +31,7 @@ export async function quickstart(port: number): Promise<number> {
       config,
       host: '127.0.0.1',
       port,
+      environment: processEnvironment(),
       logger: log.logger,
       version: VERSION,
     });

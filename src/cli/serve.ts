@@ -3,6 +3,7 @@ import type { Config } from '../base/config/config.ts';
 import { processEnvironment } from '../base/config/environment.ts';
 import { loadConfig } from '../base/config/load.ts';
 import { createLog } from '../base/log.ts';
+import { isLoopback } from '../base/loopback.ts';
 import { type Gateway, startGateway } from '../server/gateway.ts';
 import { watchFile } from '../server/reload.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
@@ -52,7 +53,15 @@ async function serveHere(options: ServeOptions): Promise<number> {
   }
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ config, host, port: options.port, logger, lines, version: VERSION });
+    gateway = await startGateway({
+      config,
+      host,
+      port: options.port,
+      environment: processEnvironment(),
+      logger,
+      lines,
+      version: VERSION,
+    });
   } catch (error) {
     process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
@@ -73,8 +82,6 @@ function load(options: ServeOptions): Config {
   return loadConfig({ file: options.config, env: processEnvironment(), providers: PROVIDERS });
 }
 
-const LOOPBACK = /^(?:localhost|127\.[0-9.]+|::1|\[::1\])$/;
-
 function hostFor(config: Config, options: ServeOptions): string {
   const host = options.host ?? (config.masterKey === null ? '127.0.0.1' : '0.0.0.0');
   refuseOpenAddress(config, host, options);
@@ -83,7 +90,7 @@ function hostFor(config: Config, options: ServeOptions): string {
 
 /** @throws Error when anyone beyond this machine could use every upstream */
 function refuseOpenAddress(config: Config, host: string, options: ServeOptions): void {
-  if (config.masterKey !== null || LOOPBACK.test(host) || options.insecureOpen) return;
+  if (config.masterKey !== null || isLoopback(host) || options.insecureOpen) return;
   throw new Error(
     `sluice: without a master key anyone who reaches ${host} could use every upstream: set general_settings.master_key or SLUICE_MASTER_KEY, or leave out --host, or say --insecure-open.`,
   );

@@ -275,6 +275,18 @@ export class Models {
     }
   }
 
+  /**
+   * The gateway is about to end: no load begins any more, and those under way are given up, because what waits for
+   * them would hold the end up. What is ready goes on answering until `close`.
+   */
+  shutdown(): void {
+    this.#closing = true;
+    this.#idle.close();
+    for (const model of this.#models.values()) {
+      if (model.state.kind === 'starting') void model.stop({ kind: 'closing' });
+    }
+  }
+
   /** Stops every model; what was loaded is loaded again by the next start. Twice is harmless. */
   async close(): Promise<void> {
     this.#closing = true;

@@ -6,10 +6,13 @@ import type { RequestPath } from '../base/request-path.ts';
 import type { Downstream } from '../relay/downstream.ts';
 import { admitTo, type RelayContext } from '../relay/enter.ts';
 import type { RequestRecord } from '../telemetry/request-log.ts';
+import type { DocsPage } from './docs-page.ts';
 
 /** What the control plane reads of the running gateway. */
 export interface GatewayState {
   readonly context: RelayContext;
+  /** Guards the control plane where nobody needs a key; null: the key guards it, or the operator wanted it open. */
+  readonly hostCheck: ((host: string | undefined, origin: string | undefined) => void) | null;
   readonly draining: boolean;
   readonly version: string;
   /** When the current configuration was taken into use, Unix seconds. */
@@ -36,12 +39,38 @@ export function answerControl(downstream: Downstream, path: RequestPath, state: 
     headers.push('x-sluice-request-id', nextRequestId());
     respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
   } catch (thrown) {
-    const error = sluiceErrorFrom(thrown);
-    const id = nextRequestId();
-    respond(downstream, errorAnswer(error, id));
-    state.context.log(refusalRecord(id, downstream, path, error));
+    refuseControl(downstream, path, state, sluiceErrorFrom(thrown));
   }
   return true;
+}
+
+/** Answers the API's own description. @returns false when the path isn't one of its */
+export function answerDocs(
+  downstream: Downstream,
+  path: RequestPath,
+  state: GatewayState,
+  docs: DocsPage,
+): boolean {
+  try {
+    const answer = docs(downstream.method, path.raw, downstream.headers);
+    if (answer === null) return false;
+    respond(downstream, answer);
+  } catch (thrown) {
+    refuseControl(downstream, path, state, sluiceErrorFrom(thrown));
+  }
+  return true;
+}
+
+/** Answers with an error, and logs it. */
+export function refuseControl(
+  downstream: Downstream,
+  path: RequestPath,
+  state: GatewayState,
+  error: SluiceError,
+): void {
+  const id = nextRequestId();
+  respond(downstream, errorAnswer(error, id));
+  state.context.log(refusalRecord(id, downstream, path, error));
 }
 
 /** Answers have no line: probes of health would be most of the log. */

@@ -1,17 +1,21 @@
 import type { Logger } from 'pino';
+import { createHostCheck } from '../access/host-check.ts';
 import type { Config } from '../base/config/config.ts';
-import { SluiceError } from '../base/errors.ts';
+import type { Environment } from '../base/config/environment.ts';
+import { isLoopback } from '../base/loopback.ts';
 import type { RelayContext } from '../relay/enter.ts';
+import { openSqliteStore } from '../store/sqlite-store.ts';
 import { createDetailLog } from '../telemetry/detail-log.ts';
 import { createRequestLog, type LineSink } from '../telemetry/request-log.ts';
 import type { UpstreamClient } from '../upstream/client.ts';
 import { Http1Client } from '../upstream/http1/http1-client.ts';
 import { ReplicaTable } from '../upstream/pick.ts';
 import { UndiciClient } from '../upstream/undici-client.ts';
-import { contextFrom } from './context.ts';
+import { type Additions, contextFrom } from './context.ts';
 import type { GatewayState } from './control.ts';
+import { ControlPlane } from './control-plane.ts';
 import { createHandlers } from './dispatch.ts';
-import { openPort } from './port.ts';
+import { openPort, type Port } from './port.ts';
 import type { Drained } from './port-drain.ts';
 
 export interface GatewayOptions {
@@ -20,6 +24,8 @@ export interface GatewayOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly logger: Logger;
+  /** The process's own, for what the gateway starts; see `ModelService`. */
+  readonly environment?: Environment;
   /** Where the lines of requests may go without passing through the logger; see `createRequestLog`. */
   readonly lines?: LineSink | null;
   readonly version: string;
@@ -50,36 +56,88 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
   const replicas = new ReplicaTable();
+  const store = await openSqliteStore(options.config.state);
   let config = options.config;
   let client = clientFrom(config);
-  let state: GatewayState = stateFrom(config);
+  let state: GatewayState = stateFrom({ deployments: [], asleep: new Set(), routes: config.routes });
+
+  /** What is new since the last state is in the next one; requests under way keep theirs. */
+  function stateFrom(additions: Additions): GatewayState {
+    const context = contextFrom(config, additions, { client, log, detail, wake, replicas });
+    const { masterKey, allowedHosts } = config;
+    const isOpen = masterKey === null && isLoopback(options.host);
+    return {
+      context,
+      hostCheck: isOpen ? createHostCheck(allowedHosts) : null,
+      draining: false,
+      version,
+      configuredAt: Math.floor(Date.now() / 1000),
+    };
+  }
 
   async function wake(model: string): Promise<RelayContext> {
-    throw new SluiceError('model_not_found', `The model ${model} does not exist here.`);
+    await controlPlane.wake(model);
+    return state.context;
   }
 
-  function stateFrom(from: Config): GatewayState {
-    const additions = { deployments: [], asleep: new Set<string>(), routes: from.routes };
-    const context = contextFrom(from, additions, { client, log, detail, wake, replicas });
-    return { context, draining: false, version, configuredAt: Math.floor(Date.now() / 1000) };
+  let controlPlane: ControlPlane;
+  try {
+    controlPlane = await ControlPlane.open({
+      store,
+      config,
+      environment: options.environment ?? {},
+      logger,
+      replicas,
+      relay: () => state.context,
+    });
+  } catch (error) {
+    await store.close();
+    throw error;
   }
+  const refresh = (): void => {
+    const { draining } = state;
+    state = { ...stateFrom(controlPlane.additions()), draining };
+  };
+  refresh();
+  controlPlane.onChange(refresh);
 
-  const port = await openPort({
-    host: options.host,
-    port: options.port,
-    tls: config.tls,
-    limits: config.limits,
-    handlers: createHandlers(
-      () => state,
-      (error, requestId) =>
-        logger.warn({ request: requestId, why: error.reason, cause: error.cause ?? null }, error.message),
-    ),
-  });
+  const stop = async (): Promise<void> => {
+    await controlPlane.close();
+    client.close();
+    await store.close();
+  };
+  let port: Port;
+  try {
+    port = await openPort({
+      host: options.host,
+      port: options.port,
+      tls: config.tls,
+      limits: config.limits,
+      handlers: createHandlers(
+        () => state,
+        controlPlane,
+        (error, requestId) =>
+          logger.warn({ request: requestId, why: error.reason, cause: error.cause ?? null }, error.message),
+      ),
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  try {
+    // Not before: a second gateway on a taken port must not start the first one's models again.
+    await controlPlane.restore();
+  } catch (error) {
+    await port.drain(0);
+    await stop();
+    throw error;
+  }
 
   async function drain(deadlineMs: number): Promise<Drained> {
     state = { ...state, draining: true };
+    controlPlane.shutdown();
     const drained = await port.drain(deadlineMs);
-    client.close();
+    await stop();
     return drained;
   }
 
@@ -105,7 +163,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         logger.warn(`${waiting.join(', ')}: a change takes effect at the next start`);
       }
       config = next;
-      state = { ...stateFrom(next), draining: state.draining };
+      controlPlane.reconfigure(next);
+      refresh();
     },
     drain: () => drain(config.limits.drainTimeoutMs),
     async close() {
@@ -130,6 +189,7 @@ function settingsOfThePort(before: Config, after: Config): readonly string[] {
     .filter(([key]) => before.limits[key as keyof typeof names] !== after.limits[key as keyof typeof names])
     .map(([, name]) => name as string);
   if ((before.tls === null) !== (after.tls === null)) changed.push('tls');
+  if (before.state.file !== after.state.file) changed.push('database_url');
   if (before.detailedDebug !== after.detailedDebug) changed.push('set_verbose');
   return changed;
 }

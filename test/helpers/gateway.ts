@@ -39,11 +39,17 @@ export async function startTestGateway(yaml: string, options: TestGatewayOptions
     },
   );
   const parse = (text: string) =>
-    parseConfig(text, { file: 'config.yaml', env: options.env ?? {}, providers: PROVIDERS, baseDir: '.' });
+    parseConfig(text, {
+      file: 'config.yaml',
+      env: { DATABASE_URL: 'sqlite::memory:', ...options.env },
+      providers: PROVIDERS,
+      baseDir: '.',
+    });
   const gateway = await startGateway({
     config: parse(yaml),
     host: '127.0.0.1',
     port: 0,
+    environment: options.env ?? {},
     logger,
     version: '0.0.0-test',
   });

@@ -15,12 +15,17 @@ const BEGINNINGS: readonly string[] = ['health', 'sluice.v1.', 'grpc.'];
 
 /** True for a path of the control plane, whatever the percent-encoding of its first segment. */
 export function isControlPlanePath(path: string): boolean {
-  const written = path.split('/')[1] ?? '';
-  let segment = written;
-  try {
-    segment = decodeURIComponent(written);
-  } catch {
-    // Not decodable: then it is no path of ours either.
-  }
+  const end = path.indexOf('/', 1);
+  const written = end === -1 ? path.slice(1) : path.slice(1, end);
+  const segment = written.includes('%') ? decoded(written) : written;
   return SEGMENTS.has(segment) || BEGINNINGS.some((beginning) => segment.startsWith(beginning));
+}
+
+/** What can't be decoded is no path of ours either. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
