@@ -36,9 +36,25 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   #ended = false;
   #failure: ConnectError | null = null;
   #waiting: Waiting | null = null;
+  /** What the client announced; NaN when it didn't. */
+  readonly #length: number;
 
   constructor(options: RpcBodyOptions) {
     this.#options = options;
+    this.#length = Number(options.request.headers['content-length'] ?? Number.NaN);
+  }
+
+  /** Why reading it was given up; null when it wasn't. */
+  get failure(): ConnectError | null {
+    return this.#failure;
+  }
+
+  /** All of it has arrived, whether anybody has read it or not. */
+  get arrived(): boolean {
+    const { request } = this.#options;
+    if (this.#ended || request.complete) return true;
+    // Node says `complete` when its parser goes on, which is after the promises that the body's last chunk set off.
+    return request.httpVersionMajor === 1 && this.bytes + request.readableLength === this.#length;
   }
 
   [Symbol.asyncIterator](): this {
@@ -77,6 +93,11 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
     this.#settle();
   }
 
+  /** The answer is out and the connection or stream is ending: what still comes is dropped, so that it can end. */
+  discard(): void {
+    this.#options.request.resume();
+  }
+
   expire(): void {
     this.fail(connectErrorFrom(new SluiceError('request_timeout', 'The request body did not come in time.')));
   }
@@ -88,7 +109,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
     // What came together with the head is there already, and often it is all.
     const first: Uint8Array | null = request.httpVersionMajor === 1 ? request.read() : null;
     if (first !== null) this.#take(first);
-    if (request.httpVersionMajor === 1 && request.complete && request.readableLength === 0) {
+    if (request.httpVersionMajor === 1 && this.arrived && request.readableLength === 0) {
       this.#end();
       return;
     }
@@ -112,6 +133,8 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
     if (this.#ready.length > 0) this.#settle();
     else this.#expect();
     if (this.#readyBytes > READ_AHEAD_BYTES) request.pause();
+    // The last byte is the end; Node's own event comes two turns of the event loop later.
+    if (request.httpVersionMajor === 1 && this.bytes === this.#length) this.#end();
   }
 
   #end(): void {

@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http';
-import { constants } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectError, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { unwatch, watch } from '../base/deadlines.ts';
@@ -10,6 +10,7 @@ import { clientLeft, connectErrorFrom } from '../service/errors.ts';
 import type { RequestLog } from '../telemetry/request-log.ts';
 import type { RpcBody, RpcRequest, RpcResponse } from './rpc-body.ts';
 import { failureOnWire } from './rpc-failure.ts';
+import { readableGrpcMessage } from './rpc-grpc-message.ts';
 import { recordFrom } from './rpc-record.ts';
 
 export interface RpcExchangeOptions {
@@ -100,6 +101,7 @@ export class RpcExchange {
       return;
     }
     if (answer.trailer !== undefined) {
+      readableGrpcMessage(answer.trailer);
       this.#options.response.addTrailers(Object.fromEntries(answer.trailer));
     }
     this.#end(answer, last, null);
@@ -110,7 +112,7 @@ export class RpcExchange {
     const { response } = this.#options;
     const head = this.#headOf(answer);
     this.#answered = true;
-    this.#options.call.failure ??= failureOnWire(answer, undefined);
+    this.#noteFailure(answer, undefined);
     if (response instanceof ServerResponse) response.writeHead(answer.status, head).end();
     else response.stream.respond([':status', String(answer.status), ...head], { endStream: true });
   }
@@ -123,7 +125,7 @@ export class RpcExchange {
   }
 
   #headOf({ header }: UniversalServerResponse): string[] {
-    const { call, request, response } = this.#options;
+    const { body, call, response } = this.#options;
     const head: string[] = [];
     header?.forEach((value, name) => {
       head.push(name, value);
@@ -133,12 +135,14 @@ export class RpcExchange {
     // the response the connection (HTTP/1) or the stream (HTTP/2) ends instead.
     if (!(response instanceof ServerResponse)) {
       const { stream } = response;
-      stream.once('finish', () => {
-        if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
-      });
-    } else if (!request.complete) {
+      // Not with `finish`, which comes before the trailers; Node sends those in an immediate that is set before this one.
+      stream.once('wantTrailers', () => setImmediate(giveUpStream, stream, body));
+    } else if (!body.arrived) {
       const { socket } = response.req;
-      socket.destroySoon = () => linger(socket);
+      socket.destroySoon = () => {
+        body.discard();
+        linger(socket);
+      };
       head.push('connection', 'close');
     }
     return head;
@@ -153,8 +157,8 @@ export class RpcExchange {
   /** `rest`: what is still to be written of the body. */
   #end(answer: UniversalServerResponse, last: Uint8Array | undefined, rest: Uint8Array | null): void {
     if (this.#closed) return;
-    const { call, response } = this.#options;
-    call.failure ??= failureOnWire(answer, last);
+    const { response } = this.#options;
+    this.#noteFailure(answer, last);
     this.#answered = true;
     if (rest === null || rest.length === 0) {
       response.end();
@@ -165,6 +169,14 @@ export class RpcExchange {
       // Head and body become one string and one write.
       response.end(Buffer.from(rest.buffer, rest.byteOffset, rest.length).toString('latin1'), 'latin1');
     } else response.end(rest);
+  }
+
+  /** What no interceptor saw is read off the answer; if it is the body's fault, the body knows more about it. */
+  #noteFailure(answer: UniversalServerResponse, last: Uint8Array | undefined): void {
+    const { body, call } = this.#options;
+    if (call.failure !== null) return;
+    const failure = failureOnWire(answer, last);
+    call.failure = failure !== null && failure.code === body.failure?.code ? body.failure : failure;
   }
 
   /** Resolves when the client has taken what waited for it, or has gone. */
@@ -225,4 +237,10 @@ export class RpcExchange {
       }),
     );
   }
+}
+
+function giveUpStream(stream: ServerHttp2Stream, body: RpcBody): void {
+  if (stream.readableEnded || stream.destroyed) return;
+  stream.close(constants.NGHTTP2_NO_ERROR);
+  body.discard();
 }

@@ -5,6 +5,7 @@ import type {
   UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { encodeGrpcMessage } from './rpc-grpc-message.ts';
 
 /**
  * Answers a path below a served package that names no method: UNIMPLEMENTED, as trailers alone for gRPC and gRPC-Web
@@ -17,7 +18,7 @@ export async function answerUnknownMethod(request: UniversalServerRequest): Prom
   const header = new Headers({
     'content-type': type,
     'grpc-status': String(error.code),
-    'grpc-message': encodeURIComponent(error.rawMessage),
+    'grpc-message': encodeGrpcMessage(error.rawMessage),
   });
   return { status: 200, header };
 }

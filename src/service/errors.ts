@@ -12,7 +12,8 @@ export function connectErrorFrom(thrown: unknown, signal?: AbortSignal): Connect
   if (thrown instanceof ConnectError) return thrown;
   if (signal?.aborted && isAbort(thrown, signal)) return abortError(signal);
   const error = sluiceErrorFrom(thrown);
-  return new ConnectError(error.message, Code[error.rpc], metadataOf(error), undefined, error);
+  // Half of a surrogate pair has no encoding: Connect would throw over it.
+  return new ConnectError(error.message.toWellFormed(), Code[error.rpc], metadataOf(error), undefined, error);
 }
 
 /** Why the call was aborted: a deadline, a shutdown, or a client that left. */

@@ -1,12 +1,12 @@
 import type { DescService } from '@bufbuild/protobuf';
-import type { Client, Transport } from '@connectrpc/connect';
-import { type Code, ConnectError, createClient, type ServiceImpl } from '@connectrpc/connect';
+import type { Client, Interceptor, Transport } from '@connectrpc/connect';
+import { ConnectError, createClient, type ServiceImpl } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
-import { onTestFinished } from 'vitest';
 import { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
 import { createDoor } from '../../src/access/admit.ts';
 import { parseRequestPath } from '../../src/base/request-path.ts';
@@ -14,7 +14,7 @@ import { createRpcServer, type RpcServer, type RpcServerOptions } from '../../sr
 import { createAdmission } from '../../src/service/admission.ts';
 import { bind, type ServiceBinding } from '../../src/service/binding.ts';
 import type { RequestRecord } from '../../src/telemetry/request-log.ts';
-import { openTestPort, type TestPort, type TestPortOptions } from './port-fixture.ts';
+import { openTestPort, type TestPort, type TestPortOptions, tellBack } from './port-fixture.ts';
 
 export const MASTER_KEY = 'sk-master';
 
@@ -25,6 +25,8 @@ export interface RpcFixture {
   readonly records: readonly RequestRecord[];
   /** Resolves with the first `count` records once they are there. */
   recorded(count: number): Promise<readonly RequestRecord[]>;
+  /** Resolves when the port has no exchange under way. */
+  idle(): Promise<void>;
 }
 
 export interface RpcFixtureOptions extends Partial<RpcServerOptions> {
@@ -56,7 +58,7 @@ export async function startRpc(options: RpcFixtureOptions = {}): Promise<RpcFixt
     handlers: {
       request(req, res) {
         if (rpc.handles(parseRequestPath(req.url ?? '/'))) rpc.serve(req, res);
-        else res.writeHead(418).end();
+        else tellBack(req, res);
       },
     },
   });
@@ -66,6 +68,9 @@ export async function startRpc(options: RpcFixtureOptions = {}): Promise<RpcFixt
     port,
     baseUrl: `${scheme}://127.0.0.1:${port.address.port}`,
     records,
+    async idle() {
+      while (port.inFlight > 0) await new Promise(setImmediate);
+    },
     recorded(count) {
       return new Promise((resolve) => {
         const check = (): void => {
@@ -88,25 +93,37 @@ export interface Wire {
   readonly httpVersion: HttpVersion;
 }
 
-/** Every protocol on every HTTP version. */
-export const WIRES: readonly Wire[] = (['connect', 'grpc', 'grpc-web'] as const).flatMap((protocol) =>
-  (['1.1', '2'] as const).map((httpVersion) => ({ protocol, httpVersion })),
-);
+/** Every protocol on every HTTP version that Connect's own client speaks it on. */
+export const WIRES: readonly Wire[] = [
+  { protocol: 'connect', httpVersion: '1.1' },
+  { protocol: 'connect', httpVersion: '2' },
+  { protocol: 'grpc', httpVersion: '2' },
+  { protocol: 'grpc-web', httpVersion: '1.1' },
+  { protocol: 'grpc-web', httpVersion: '2' },
+];
 
-export function transportTo(
-  baseUrl: string,
-  { protocol, httpVersion }: Wire,
-  more: { readonly useBinaryFormat?: boolean; readonly nodeOptions?: Record<string, unknown> } = {},
-): Transport {
-  const options = { baseUrl, httpVersion, ...more } as Parameters<typeof createConnectTransport>[0];
+export function transportTo(baseUrl: string, wire: Wire, more: TransportOptions = {}): Transport {
+  const { httpVersion, protocol } = wire;
+  const options = { baseUrl, ...more };
+  // Each version has options of its own type, which a variable can't have.
+  const versioned = httpVersion === '2' ? { ...options, httpVersion } : { ...options, httpVersion };
   switch (protocol) {
     case 'connect':
-      return createConnectTransport(options);
+      return createConnectTransport(versioned);
     case 'grpc':
+      // HTTP/2 alone.
       return createGrpcTransport(options);
     case 'grpc-web':
-      return createGrpcWebTransport(options);
+      return createGrpcWebTransport(versioned);
   }
+}
+
+export interface TransportOptions {
+  readonly useBinaryFormat?: boolean;
+  readonly nodeOptions?: { readonly rejectUnauthorized: boolean };
+  readonly acceptCompression?: Compression[];
+  readonly sendCompression?: Compression;
+  readonly interceptors?: Interceptor[];
 }
 
 export function clientFor<S extends DescService>(service: S, fixture: RpcFixture, wire: Wire): Client<S> {
@@ -122,20 +139,4 @@ export async function refusalOf(promise: PromiseLike<unknown>): Promise<ConnectE
     throw thrown;
   }
   throw new Error('the call was not refused');
-}
-
-export interface Told {
-  readonly code: Code;
-  readonly message: string;
-}
-
-export function told({ code, rawMessage }: ConnectError): Told {
-  return { code, message: rawMessage };
-}
-
-/** A promise with its resolver, failing the test's clean-up if nobody resolved it is not needed: tests time out. */
-export function signal(): { readonly happened: Promise<void>; readonly happen: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  onTestFinished(() => resolve());
-  return { happened: promise, happen: resolve };
 }
