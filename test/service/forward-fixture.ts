@@ -200,6 +200,7 @@ export class LiveCall {
   readonly #call: ClientDuplexStream<ForwardRequest, ForwardResponse>;
   readonly #watch = new Watch();
   #status: StatusObject | null = null;
+  #ended = false;
   /** Messages that the call has not taken yet. */
   unsent = 0;
 
@@ -222,6 +223,11 @@ export class LiveCall {
     });
     this.#call.on('status', (status: StatusObject) => {
       this.#status = status;
+      this.#watch.changed();
+    });
+    // A client that was paused hears of the status before it has the last messages.
+    this.#call.on('end', () => {
+      this.#ended = true;
       this.#watch.changed();
     });
     this.#call.on('error', () => {}); // its status tells
@@ -264,9 +270,10 @@ export class LiveCall {
     return this.#watch.until(() => passes(this.answer));
   }
 
-  /** Resolves when the call is over. */
+  /** Resolves when the call is over and all its messages are here; a paused one goes on for that. */
   async status(): Promise<StatusObject> {
-    await this.#watch.until(() => this.#status !== null);
+    this.#call.resume();
+    await this.#watch.until(() => this.#status !== null && this.#ended);
     return this.#status as StatusObject;
   }
 }
