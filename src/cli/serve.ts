@@ -58,6 +58,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
       host,
       port: options.port,
       environment: processEnvironment(),
+      loadsModels: !isWorker(),
       logger,
       lines,
       version: VERSION,

@@ -35,6 +35,8 @@ export interface ModelsOptions {
   /** Of loaded models on the data plane; default: LiteLLM's. */
   readonly timeouts?: Timeouts;
   readonly clock?: Clock;
+  /** Why this process loads no models; null (the default): it does. */
+  readonly whyNoLoads?: string | null;
 }
 
 /** What a configuration is made of. */
@@ -53,10 +55,12 @@ export class Models {
   readonly #lastLoaded = new Map<string, string>();
   #deployments: readonly Deployment[] = Object.freeze([]);
   #asleep: ReadonlySet<string> = new Set();
+  readonly #whyNoLoads: string | null;
   #closing = false;
 
   constructor(options: ModelsOptions) {
     this.#options = options;
+    this.#whyNoLoads = options.whyNoLoads ?? null;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#configurations = new ConfigurationList({
       store: options.store,
@@ -89,6 +93,10 @@ export class Models {
         continue;
       }
       this.#lastLoaded.set(modelId, configId);
+      if (this.#whyNoLoads !== null) {
+        this.#options.logger.warn(`model ${modelId} stays unloaded: ${this.#whyNoLoads}`);
+        continue;
+      }
       if (sleeps(configuration) || this.#closing) continue;
       // It has told the log of its failure itself.
       this.#load(configuration, 'kept').catch(() => {});
@@ -150,6 +158,7 @@ export class Models {
     const configuration = await this.configuration(configId);
     if (this.#configurations.isRemoved(configId)) throw unknownConfiguration(configId);
     if (this.#closing) throw new SluiceError('shutting_down', 'The gateway is shutting down.');
+    if (this.#whyNoLoads !== null) throw new SluiceError('failed_precondition', this.#whyNoLoads);
     await unlessLeft(this.#load(configuration, 'with success'), signal);
   }
 
@@ -259,7 +268,7 @@ export class Models {
    * @throws SluiceError `load_failed`, without the details, which are the administrator's (as a rejection)
    */
   wake(modelId: string): Promise<void> | null {
-    if (this.#closing) return null;
+    if (this.#closing || this.#whyNoLoads !== null) return null;
     const chosen = this.#wakeAnswer(modelId);
     switch (chosen.kind) {
       case 'no':
@@ -344,6 +353,7 @@ export class Models {
   }
 
   #isAsleep(modelId: string): boolean {
+    if (this.#whyNoLoads !== null) return false;
     const answer = this.#wakeAnswer(modelId).kind;
     return answer !== 'no' && answer !== 'ready';
   }

@@ -31,10 +31,15 @@ export interface ControlPlaneOptions {
   readonly config: Config;
   readonly environment: Environment;
   readonly logger: Logger;
+  /** False: another process of the same gateway might, and they don't know of each other. */
+  readonly loadsModels: boolean;
   readonly replicas: ReplicaTable;
   /** The data plane as it is now. */
   readonly relay: () => RelayContext;
 }
+
+const NO_LOADS =
+  'with --workers the processes share no models yet: load models with a gateway of one worker, or name them in model_list';
 
 /** What runs and is stored besides the configuration file, and the services that change it. */
 export class ControlPlane {
@@ -55,6 +60,7 @@ export class ControlPlane {
       drivers: driversByType(this.#drivers(options)),
       activity: (deployment) => replicas.activity(deployment),
       drainTimeoutMs: () => this.#config.limits.drainTimeoutMs,
+      whyNoLoads: options.loadsModels ? null : NO_LOADS,
     });
     const inference = new Inference({ models: this.models, relay });
     const admit = createAdmission(() => relay().door);

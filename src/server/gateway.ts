@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   /** The process's own, for what the gateway starts; see `ModelService`. */
   readonly environment?: Environment;
+  /** False in one of several processes on one port, which would each load the same models. Default true. */
+  readonly loadsModels?: boolean;
   /** Where the lines of requests may go without passing through the logger; see `createRequestLog`. */
   readonly lines?: LineSink | null;
   readonly version: string;
@@ -86,6 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       store,
       config,
       environment: options.environment ?? {},
+      loadsModels: options.loadsModels ?? true,
       logger,
       replicas,
       relay: () => state.context,

@@ -36,12 +36,14 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   #ended = false;
   #failure: ConnectError | null = null;
   #waiting: Waiting | null = null;
-  /** What the client announced; NaN when it didn't. */
+  /** What an HTTP/1 client announced, NaN for chunks. */
   readonly #length: number;
 
   constructor(options: RpcBodyOptions) {
     this.#options = options;
-    this.#length = Number(options.request.headers['content-length'] ?? Number.NaN);
+    const { headers } = options.request;
+    const unannounced = headers['transfer-encoding'] === undefined ? 0 : Number.NaN;
+    this.#length = Number(headers['content-length'] ?? unannounced);
   }
 
   /** Why reading it was given up; null when it wasn't. */

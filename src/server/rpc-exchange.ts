@@ -2,7 +2,6 @@ import { ServerResponse } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectError, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
-import { unwatch, watch } from '../base/deadlines.ts';
 import { linger } from '../base/linger.ts';
 import type { RequestPath } from '../base/request-path.ts';
 import { type Call, callKey, REQUEST_ID_HEADER } from '../service/call.ts';
@@ -43,6 +42,7 @@ export class RpcExchange {
   /** The answer's end has been handed over. */
   #answered = false;
   #closed = false;
+  #stallWatched = false;
   #onDrain: (() => void) | null = null;
 
   constructor(options: RpcExchangeOptions) {
@@ -160,15 +160,14 @@ export class RpcExchange {
     const { response } = this.#options;
     this.#noteFailure(answer, last);
     this.#answered = true;
-    if (rest === null || rest.length === 0) {
-      response.end();
-      return;
-    }
-    this.#bytesOut += rest.length;
-    if (response instanceof ServerResponse && rest.length <= ONE_WRITE_BYTES) {
+    if (rest === null || rest.length === 0) response.end();
+    else if (response instanceof ServerResponse && rest.length <= ONE_WRITE_BYTES) {
       // Head and body become one string and one write.
       response.end(Buffer.from(rest.buffer, rest.byteOffset, rest.length).toString('latin1'), 'latin1');
     } else response.end(rest);
+    this.#bytesOut += rest?.length ?? 0;
+    const { writableLength } = response instanceof ServerResponse ? response : response.stream;
+    if (writableLength > 0) this.#watchStall(true);
   }
 
   /** What no interceptor saw is read off the answer; if it is the body's fault, the body knows more about it. */
@@ -181,23 +180,34 @@ export class RpcExchange {
 
   /** Resolves when the client has taken what waited for it, or has gone. */
   #drained(): Promise<void> {
-    const { response, stallTimeoutMs } = this.#options;
+    const { response } = this.#options;
+    this.#watchStall(true);
     return new Promise((resolve) => {
-      const stalled = {
-        deadlineAt: performance.now() + stallTimeoutMs,
-        watchIndex: -1,
-        expire: () => this.#break(connectErrorFrom(clientLeft())),
-      };
       const done = (): void => {
-        unwatch(stalled);
         response.off('drain', done);
         this.#onDrain = null;
+        this.#watchStall(false);
         resolve();
       };
       this.#onDrain = done;
       response.on('drain', done);
-      watch(stalled);
     });
+  }
+
+  /** A client that takes nothing of what waits for it is cut. Node counts a write that makes progress as life. */
+  #watchStall(isWaiting: boolean): void {
+    const { response, stallTimeoutMs } = this.#options;
+    const timeoutMs = isWaiting ? stallTimeoutMs : 0;
+    if (this.#closed) return;
+    // Node closes a socket whose timeout nobody listens to; a stream it leaves to us.
+    if (response instanceof ServerResponse) response.setTimeout(timeoutMs);
+    else {
+      if (!this.#stallWatched) {
+        this.#stallWatched = true;
+        response.stream.on('timeout', () => this.#break(connectErrorFrom(clientLeft())));
+      }
+      response.stream.setTimeout(timeoutMs);
+    }
   }
 
   /** The response can't go on as it began: the client sees it broken, never cleanly ended. */
