@@ -134,3 +134,25 @@ test('cuts a client that takes nothing of its answer', async () => {
   expect((await fixture.recorded(1))[0]).toMatchObject({ outcome: 'client_left', status: 499 });
   connection.socket.destroy();
 });
+
+test.each(['/sluice.v1.ModelService/StreamInfer', '/sluice.v1.ModelService/Infer'])(
+  'cuts a client that takes nothing of its answer on an HTTP/2 stream: %s',
+  async (path) => {
+    const fixture = await startRpc({
+      bodyTimeoutMs: 50,
+      model: {
+        infer: () => ({ response: 'x'.repeat(3 * MIB) }),
+        async *streamInfer() {
+          for (;;) yield { response: 'x'.repeat(64 * 1024) };
+        },
+      },
+    });
+    const session = openHttp2(fixture.port);
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
+    stream.on('error', () => {});
+    stream.end(enveloped(5));
+    expect((await fixture.recorded(1))[0]).toMatchObject({ outcome: 'client_left', status: 499 });
+    await fixture.idle();
+    stream.resume();
+  },
+);

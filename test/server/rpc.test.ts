@@ -116,5 +116,7 @@ test('answers Connect JSON and GET', async () => {
   );
   expect((await createClient(ModelService, json).listLoadedModels({})).modelIds).toEqual(['a']);
   const url = `${fixture.baseUrl}/sluice.v1.ModelService/ListLoadedModels?connect=v1&encoding=json&message=%7B%7D`;
-  expect(await (await fetch(url)).json()).toEqual({ modelIds: ['a'] });
+  const answer = await fetch(url);
+  expect(await answer.json()).toEqual({ modelIds: ['a'] });
+  expect(answer.headers.get('connection')).toBe('keep-alive');
 });
