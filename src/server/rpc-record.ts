@@ -1,5 +1,6 @@
-import type { ConnectError } from '@connectrpc/connect';
+import { Code, type ConnectError } from '@connectrpc/connect';
 import { codeToHttpStatus, codeToString } from '@connectrpc/connect/protocol-connect';
+import type { SluiceError } from '../base/errors.ts';
 import { sluiceErrorOf } from '../service/errors.ts';
 import type { Outcome, RequestRecord } from '../telemetry/request-log.ts';
 
@@ -37,9 +38,14 @@ export function recordFrom(end: CallEnd): RequestRecord {
     bytesOut: end.bytesOut,
     firstByteMs: null,
     durationMs: end.durationMs,
-    // Of errors that have a row of their own the message says all; an internal one has the error itself here.
-    cause: (error === null ? failure?.cause : error.cause) ?? null,
+    cause: causeOf(failure, error),
   };
+}
+
+/** For the log: not that of Connect's own refusals, whose text quotes what it can't parse, and that may be a prompt. */
+function causeOf(failure: ConnectError | null, error: SluiceError | null): unknown {
+  if (error !== null) return error.cause ?? null;
+  return failure?.code === Code.Internal || failure?.code === Code.Unknown ? (failure.cause ?? null) : null;
 }
 
 function outcomeOf(failure: ConnectError | null): Outcome {

@@ -52,6 +52,23 @@ test('fact 5: takes a unary request in gzip, and none that would grow beyond the
   expect(await answer.json()).toMatchObject({ code: 'resource_exhausted' });
 });
 
+test('takes what is not gzip for a fault of its client', async () => {
+  const fixture = await startRpc({ model: MODEL });
+  const whole = gzipSync(body(LONG));
+  for (const bytes of [
+    whole.subarray(0, 20),
+    Buffer.from('{}'),
+    Buffer.concat([whole.subarray(0, 40), whole]),
+  ]) {
+    const answer = await fetch(`${fixture.baseUrl}/sluice.v1.ModelService/Infer`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      body: bytes,
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'invalid_argument' }]);
+  }
+});
+
 test('fact 5: refuses brotli, and says what it takes', async () => {
   const fixture = await startRpc({ model: MODEL });
   const send = { sendCompression: compressionBrotli };

@@ -138,6 +138,28 @@ test('says what is wrong with a body, once', async () => {
   expect((await recorded(1))[0]).toMatchObject({ status: 400, outcome: 'refused', why: 'invalid_argument' });
 });
 
+test.each(['application/json', 'application/connect+json'])(
+  'keeps what it cannot parse as %s out of the log',
+  async (type) => {
+    const { baseUrl, recorded } = await startRpc({
+      model: {
+        infer: () => ({}),
+        async *streamInfer() {
+          yield {};
+        },
+      },
+    });
+    const text = '"my prompt';
+    const isUnary = type === 'application/json';
+    const method = isUnary ? 'Infer' : 'StreamInfer';
+    const body = isUnary ? text : `\0\0\0\0${String.fromCharCode(text.length)}${text}`;
+    const headers = { 'content-type': type };
+    await ask(`${baseUrl}/sluice.v1.ModelService/${method}`, { method: 'POST', headers, body });
+    const [record] = await recorded(1);
+    expect(record).toMatchObject({ outcome: 'refused', why: 'invalid_argument', cause: null });
+  },
+);
+
 test('answers gRPC on HTTP/1.1 with trailers', async () => {
   const { port } = await startRpc({ model: { loadModel: () => ({ message: 'ok' }) } });
   const text = await exchange(
