@@ -1,5 +1,6 @@
 import {
   type DescField,
+  type DescMessage,
   type DescMethod,
   type DescMethodServerStreaming,
   type DescMethodUnary,
@@ -9,7 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { http } from '../../gen/google/api/annotations_pb.ts';
 import type { HttpRule } from '../../gen/google/api/http_pb.ts';
-import { findField, isHttpBody } from './fields.ts';
+import { isHttpBody } from './fields.ts';
 import { type PathTemplate, parseTemplate, type TemplateVariable } from './template.ts';
 
 /** One HTTP method and path for one RPC. */
@@ -94,7 +95,7 @@ function bindingFrom(rule: HttpRule, method: Binding['method'], index: number, p
   const variables = template.variables.map((variable) =>
     attempt(where, () => bindVariable(variable, method)),
   );
-  const body = attempt(where, () => bodyOf(rule, method, httpMethod));
+  const body = attempt(where, () => outsideOf(variables, bodyOf(rule, method, httpMethod)));
   const responseBody = attempt(where, () => responseBodyOf(rule, method));
   return { method, index, httpMethod, template, variables, body, responseBody };
 }
@@ -132,7 +133,7 @@ function bindVariable(variable: TemplateVariable, method: Binding['method']): Bo
   const fields: DescField[] = [];
   let message = method.input;
   for (const [depth, part] of variable.fieldPath.entries()) {
-    const field = findField(message, part);
+    const field = fieldNamed(message, part);
     if (field === undefined) throw new Error(`${name}: ${message.typeName} has no field "${part}"`);
     fields.push(field);
     if (field.fieldKind === 'list')
@@ -147,6 +148,11 @@ function bindVariable(variable: TemplateVariable, method: Binding['method']): Bo
   return { ...variable, fields };
 }
 
+/** Annotations use the names of the proto alone. */
+function fieldNamed({ fields }: DescMessage, name: string): DescField | undefined {
+  return fields.find((field) => field.name === name);
+}
+
 function bodyOf({ body }: HttpRule, { input }: Binding['method'], httpMethod: string): BoundBody {
   if (body === '') {
     if (isHttpBody(input)) throw new Error('a request that is a google.api.HttpBody needs body: "*"');
@@ -154,7 +160,7 @@ function bodyOf({ body }: HttpRule, { input }: Binding['method'], httpMethod: st
   }
   if (httpMethod === 'GET' || httpMethod === 'HEAD') throw new Error(`${httpMethod} has no request body`);
   if (body === '*') return { kind: 'all' };
-  const field = findField(input, body);
+  const field = fieldNamed(input, body);
   if (field === undefined) {
     throw new Error(`body: ${input.typeName} has no field ${JSON.stringify(body)} at its top level`);
   }
@@ -162,11 +168,19 @@ function bodyOf({ body }: HttpRule, { input }: Binding['method'], httpMethod: st
   return { kind: 'field', field };
 }
 
+function outsideOf(variables: readonly BoundVariable[], body: BoundBody): BoundBody {
+  for (const { fields } of variables) {
+    if (body.kind !== 'field' || fields.length > 1 || fields[0] !== body.field) continue;
+    throw new Error(`body: "${body.field.name}" is in the path already`);
+  }
+  return body;
+}
+
 function responseBodyOf(
   { responseBody }: HttpRule,
   { output, methodKind }: Binding['method'],
 ): DescField | null {
-  const field = responseBody === '' ? null : findField(output, responseBody);
+  const field = responseBody === '' ? null : fieldNamed(output, responseBody);
   if (field === undefined) {
     throw new Error(
       `response_body: ${output.typeName} has no field ${JSON.stringify(responseBody)} at its top level`,

@@ -1,6 +1,7 @@
 import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { BridgeError } from './bridge-error.ts';
+import { hasOwnJson } from './fields.ts';
 import { isJsonObject } from './request-tree.ts';
 
 /** An error as the bridge answers it: `{"error": …}`, as a whole body, or as an event of a stream. */
@@ -68,6 +69,9 @@ function detailsOf({ details }: ConnectError): JsonObject[] {
     if (!('desc' in detail)) return [];
     const { desc, value } = detail;
     const json = toJson(desc, create(desc, value), { useProtoFieldName: true });
-    return isJsonObject(json) ? [{ '@type': `type.googleapis.com/${desc.typeName}`, ...json }] : [];
+    const type = `type.googleapis.com/${desc.typeName}`;
+    // As google.protobuf.Any is written.
+    if (hasOwnJson(desc.typeName) || !isJsonObject(json)) return [{ '@type': type, value: json }];
+    return [{ '@type': type, ...json }];
   });
 }

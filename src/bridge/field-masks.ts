@@ -1,6 +1,5 @@
 import type { DescField, DescMessage, JsonObject, JsonValue } from '@bufbuild/protobuf';
-import { findField } from './fields.ts';
-import { hasOwnJson } from './json-fault.ts';
+import { findField, hasOwnJson } from './fields.ts';
 import { isJsonObject } from './request-tree.ts';
 
 const FIELD_MASK = 'google.protobuf.FieldMask';

@@ -98,6 +98,17 @@ export function isWrapper(typeName: string): boolean {
   return WRAPPER.test(typeName);
 }
 
+const OWN_JSON: ReadonlySet<string> = new Set(
+  ['Any', 'Duration', 'FieldMask', 'ListValue', 'Struct', 'Timestamp', 'Value'].map(
+    (name) => `google.protobuf.${name}`,
+  ),
+);
+
+/** Its JSON isn't an object of its fields. */
+export function hasOwnJson(typeName: string): boolean {
+  return OWN_JSON.has(typeName) || isWrapper(typeName);
+}
+
 /** The first names of many. */
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, NAMES_SHOWN).join(', ');

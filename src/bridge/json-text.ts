@@ -23,7 +23,7 @@ export class JsonTextError extends Error {
 
 /**
  * Parses JSON (RFC 8259) as strictly as protobuf wants it, which `JSON.parse` can't be told to do: a key given twice is
- * an error rather than one value lost, and so are lone surrogates, integers that a double can't hold, numbers beyond a
+ * an error rather than one value lost, and so are lone surrogates, integers that a double would change, numbers beyond a
  * double, and more than 100 levels. Time is linear in the text.
  * @throws JsonTextError
  */
@@ -178,10 +178,8 @@ class JsonParser {
     const value = Number(literal);
     if (!Number.isFinite(value)) this.#fail('is a number too large for a double');
     if (value > Number.MAX_SAFE_INTEGER || value < -Number.MAX_SAFE_INTEGER) this.#hasLargeNumber = true;
-    if (fraction === undefined && exponent === undefined && literal.length > EXACT_DIGITS) {
-      if (BigInt(literal) !== BigInt(value)) {
-        this.#fail('is an integer that a JSON number holds only roughly: send it as a string');
-      }
+    if (fraction === undefined && exponent === undefined && losesDigits(literal, value)) {
+      this.#fail('is an integer that a JSON number holds only roughly: send it as a string');
     }
     this.#at += literal.length;
     return value;
@@ -219,6 +217,12 @@ class JsonParser {
   #fail(message: string): never {
     throw new JsonTextError(message, [...this.#path]);
   }
+}
+
+/** Not so what a double itself is written as: `JSON.stringify(1.2345678901234567e20)` is an integer with false digits. */
+function losesDigits(integer: string, value: number): boolean {
+  if (integer.length <= EXACT_DIGITS) return false;
+  return BigInt(integer) !== BigInt(value) && integer !== String(value);
 }
 
 function shown(character: number): string {

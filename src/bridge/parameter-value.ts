@@ -30,22 +30,28 @@ export function parameterReader(field: DescField): ParameterReader | null {
   }
 }
 
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+const TIMESTAMP =
+  /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 const DURATION = /^-?\d{1,12}(?:\.\d{1,9})?s$/;
 const MAX_DURATION_SECONDS = 315_576_000_000;
 
 const MESSAGE_READERS: ReadonlyMap<string, ParameterReader> = new Map([
-  [
-    'google.protobuf.Timestamp',
-    (text: string) => (TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)) ? text : null),
-  ],
-  [
-    'google.protobuf.Duration',
-    (text: string) =>
-      DURATION.test(text) && Math.abs(Number.parseInt(text, 10)) <= MAX_DURATION_SECONDS ? text : null,
-  ],
+  ['google.protobuf.Timestamp', readTimestamp],
+  ['google.protobuf.Duration', readDuration],
   ['google.protobuf.FieldMask', (text: string) => text],
 ]);
+
+function readTimestamp(text: string): string | null {
+  const [, day] = TIMESTAMP.exec(text) ?? [];
+  if (day === undefined) return null;
+  // The decoder would take 31 February for 3 March.
+  const date = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) ? text : null;
+}
+
+function readDuration(text: string): string | null {
+  return DURATION.test(text) && Math.abs(Number.parseInt(text, 10)) <= MAX_DURATION_SECONDS ? text : null;
+}
 
 const INTEGER = /^-?[0-9]+$/;
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;

@@ -47,7 +47,7 @@ export class RouteTable<R extends Routable> {
     const search = new Search<R>(httpMethod);
     const found = search.path(this.#root, path);
     if (found !== null) return found;
-    if (this.#optionalSlash && path.length > 1 && path.endsWith('/')) {
+    if (this.#optionalSlash && path.length > 1 && path.endsWith('/') && !path.endsWith('//')) {
       const slashless = search.path(this.#root, path.slice(0, -1));
       if (slashless !== null) return slashless;
     }

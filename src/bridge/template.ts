@@ -43,6 +43,7 @@ export class TemplateError extends Error {
 }
 
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
+const LITERAL_CHARACTER = /^[A-Za-z0-9\-._~!$&'()+,;=@]$/;
 /** RFC 3986's pchar without `:` (a verb's) and `*` (a wildcard's). */
 const LITERAL = /(?:[A-Za-z0-9\-._~!$&'()+,;=@]|%[0-9A-Fa-f]{2})+/y;
 
@@ -69,6 +70,7 @@ class TemplateParser {
   readonly #segments: TemplateSegment[] = [];
   readonly #variables: TemplateVariable[] = [];
   #at = 0;
+  #isInVariable = false;
 
   constructor(source: string) {
     this.#source = source;
@@ -79,7 +81,7 @@ class TemplateParser {
     this.#expect('/', 'a template begins with "/"');
     let verb = '';
     if (source !== '/') {
-      this.#parseSegments(false);
+      this.#parseSegments();
       if (this.#accept(':')) verb = this.#parseLiteral('a verb');
       if (this.#at < source.length) this.#failAtRest();
     }
@@ -87,16 +89,16 @@ class TemplateParser {
     return { source, segments: this.#segments, verb, variables: this.#variables };
   }
 
-  #parseSegments(inVariable: boolean): void {
-    do this.#parseSegment(inVariable);
+  #parseSegments(): void {
+    do this.#parseSegment();
     while (this.#accept('/'));
   }
 
-  #parseSegment(inVariable: boolean): void {
+  #parseSegment(): void {
     if (this.#accept('*')) {
       this.#segments.push(this.#accept('*') ? { kind: 'rest' } : { kind: 'single' });
     } else if (this.#peek() === '{') {
-      if (inVariable) this.#fail('a variable holds another variable');
+      if (this.#isInVariable) this.#fail('a variable holds another variable');
       this.#parseVariable();
     } else {
       const start = this.#at;
@@ -110,8 +112,11 @@ class TemplateParser {
     const opening = this.#at++;
     const start = this.#segments.length;
     const fieldPath = this.#parseFieldPath();
-    if (this.#accept('=')) this.#parseSegments(true);
-    else this.#segments.push({ kind: 'single' });
+    if (this.#accept('=')) {
+      this.#isInVariable = true;
+      this.#parseSegments();
+      this.#isInVariable = false;
+    } else this.#segments.push({ kind: 'single' });
     this.#expect('}', `the variable {${fieldPath.join('.')} isn't closed`);
     const name = fieldPath.join('.');
     if (this.#variables.some((variable) => variable.fieldPath.join('.') === name)) {
@@ -140,8 +145,9 @@ class TemplateParser {
     const [literal] = LITERAL.exec(this.#source) ?? [];
     if (literal === undefined) {
       const found = this.#peek();
-      if (found === undefined || found === '/' || found === ':' || found === '}')
-        this.#fail(`${what} is empty`);
+      const isEnd =
+        found === undefined || found === '/' || found === ':' || (found === '}' && this.#isInVariable);
+      if (isEnd) this.#fail(`${what} is empty`);
       this.#failAtRest();
     }
     const decoded = decodePercent(literal);
@@ -188,6 +194,11 @@ class TemplateParser {
       case '%':
         return this.#fail('"%" without two hexadecimal digits');
       default:
+        if (found !== undefined && LITERAL_CHARACTER.test(found)) {
+          return this.#fail(
+            `${JSON.stringify(found)} follows a wildcard or variable, which is a segment of its own`,
+          );
+        }
         return this.#fail(`${JSON.stringify(found)} must be percent-encoded`);
     }
   }
