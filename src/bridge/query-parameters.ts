@@ -74,7 +74,7 @@ export class QueryParameters {
 function resolveParameter(binding: Binding, name: string): Parameter {
   const { body, variables } = binding;
   if (body.kind === 'all') {
-    throw refusal(name, 'is not known: all that is not in the path belongs into the JSON body here');
+    throw refusal(name, 'is not taken: all that is not in the path belongs into the JSON body here');
   }
   const fields = resolveFields(binding.method.input, name);
   const path = fieldPathName(fields);

@@ -238,7 +238,7 @@ class RestExchange implements BridgeRequestBody, BodySink, DownstreamListener, D
     else {
       this.#status = error.status;
       const { status, reason, headers, body } = errorAnswer(error, this.#id);
-      downstream.respond(status, reason, headers, body);
+      downstream.respond(status, reason, headers, downstream.method === 'HEAD' ? EMPTY : body);
     }
     this.#finish(error);
   }

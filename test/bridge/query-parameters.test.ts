@@ -228,7 +228,7 @@ describe('query parameters', () => {
       'query parameter "child" belongs into the request body',
     );
     expect(await refused('/body?a_string=x', 'POST', '{}')).toBe(
-      'query parameter "a_string" is not known: all that is not in the path belongs into the JSON body here',
+      'query parameter "a_string" is not taken: all that is not in the path belongs into the JSON body here',
     );
     expect(await refused('/strings?strings=x', 'POST', '["a"]')).toBe(
       'query parameter "strings" belongs into the request body',
