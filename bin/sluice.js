@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 
 const REQUIRED = [24, 9];
 
@@ -14,6 +15,8 @@ const pinnedNode = fileURLToPath(new URL('../node_modules/node/bin/node', import
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (major > REQUIRED[0] || (major === REQUIRED[0] && minor >= REQUIRED[1])) {
+  // Before the program is loaded: src/cli/young-generation.ts says why.
+  setFlagsFromString('--semi-space-growth-factor=1');
   const { run } = await import(existsSync(source) ? source.href : built.href);
   process.exitCode = await run(process.argv.slice(2));
 } else if (existsSync(pinnedNode)) {
