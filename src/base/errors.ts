@@ -44,6 +44,7 @@ const TABLE = {
   upstream_broken: { rpc: 'Unavailable', status: 502, type: 'api_error' },
   shutting_down: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   load_failed: { rpc: 'Unavailable', status: 503, type: 'api_error' },
+  model_not_ready: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   store_unavailable: { rpc: 'Unavailable', status: 503, type: 'api_error' },
   upstream_timeout: { rpc: 'DeadlineExceeded', status: 504, type: 'api_error' },
   // What an RPC may end with by itself, under the names of gRPC's codes

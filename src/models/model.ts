@@ -6,6 +6,7 @@ import { Attempt } from './attempt.ts';
 import { type Clock, pause } from './clock.ts';
 import type { Driver, RuntimeEvents } from './driver.ts';
 import { parseModelKwargs } from './model-kwargs.ts';
+import { shuttingDown } from './model-refusals.ts';
 import type { ModelState } from './model-state.ts';
 
 /** How often a model that is being unloaded is asked for its last requests. */
@@ -69,7 +70,7 @@ export class Model {
    * @throws SluiceError `failed_precondition` another configuration is in use; `load_failed`; `shutting_down`
    */
   async load(configuration: StoredConfiguration, mark: Mark): Promise<void> {
-    if (this.#closed) throw new SluiceError('shutting_down', 'The gateway is shutting down.');
+    if (this.#closed) throw shuttingDown();
     const state = this.#state;
     switch (state.kind) {
       case 'ready':
@@ -162,6 +163,7 @@ export class Model {
     const now = this.#around.clock.now();
     switch (health.kind) {
       case 'up':
+        if (state.kind === 'starting') this.#tellReady(attempt, now);
         attempt.succeed(now);
         this.#become({ kind: 'ready', attempt, upstream: attempt.movedTo ?? runtime.upstream });
         return;
@@ -173,6 +175,11 @@ export class Model {
         this.#fail(attempt, new SluiceError('load_failed', health.reason));
         return;
     }
+  }
+
+  #tellReady(attempt: Attempt, now: number): void {
+    const seconds = Math.round(attempt.elapsedMs(now) / 100) / 10;
+    this.#around.logger.info(`model ${this.modelId}: ready after ${seconds} s`);
   }
 
   #fail(attempt: Attempt, error: SluiceError): void {
@@ -223,6 +230,7 @@ export class Model {
     try {
       if (clearsMark(reason)) await this.#saveMark(null);
     } finally {
+      this.#around.logger.info(`model ${this.modelId}: stopped`);
       this.#become({ kind: 'stopped', configuration: attempt.configuration });
       done.resolve();
     }
@@ -297,7 +305,7 @@ function clearsMark(reason: StopReason): boolean {
 
 function stoppedWhileLoading(modelId: string, reason: StopReason): SluiceError {
   return reason.kind === 'closing'
-    ? new SluiceError('shutting_down', 'The gateway is shutting down.')
+    ? shuttingDown()
     : new SluiceError(
         'load_failed',
         `The model ${JSON.stringify(modelId)} was unloaded before it was ready.`,

@@ -12,6 +12,7 @@ import type { Driver } from './driver.ts';
 import { IdleUnloader } from './idle-unloader.ts';
 import { type Mark, Model } from './model.ts';
 import { parseModelKwargs } from './model-kwargs.ts';
+import { notReady, notUp, shuttingDown, unknownConfiguration } from './model-refusals.ts';
 import { configurationInUse, type ModelStatus, statusOf, stoppedStatus } from './model-state.ts';
 import { statusFeed } from './status-feed.ts';
 import { unlessLeft } from './unless-left.ts';
@@ -157,7 +158,7 @@ export class Models {
   async load(configId: string, signal: AbortSignal | null = null): Promise<void> {
     const configuration = await this.configuration(configId);
     if (this.#configurations.isRemoved(configId)) throw unknownConfiguration(configId);
-    if (this.#closing) throw new SluiceError('shutting_down', 'The gateway is shutting down.');
+    if (this.#closing) throw shuttingDown();
     if (this.#whyNoLoads !== null) throw new SluiceError('failed_precondition', this.#whyNoLoads);
     await unlessLeft(this.#load(configuration, 'with success'), signal);
   }
@@ -239,7 +240,7 @@ export class Models {
     return this.#deployments;
   }
 
-  /** Ids of models that aren't ready, and that `wake` brings up. */
+  /** Ids of models that aren't ready, and of which `wake` knows more: it brings them up, or says what to wait for. */
   asleep(): ReadonlySet<string> {
     return this.#asleep;
   }
@@ -264,20 +265,24 @@ export class Models {
 
   /**
    * Loads a model that has `load_on_request`, or joins its load: resolves when it is ready. Null: no such model; the
-   * caller answers as if this had not been asked.
-   * @throws SluiceError `load_failed`, without the details, which are the administrator's (as a rejection)
+   * caller answers as if this had not been asked. Rejects with SluiceError: `load_failed`, without the details, which
+   * are the administrator's; `model_not_ready` for a model of another kind that is being started, because its load
+   * may take longer than its client waits; `shutting_down`.
    */
   wake(modelId: string): Promise<void> | null {
-    if (this.#closing || this.#whyNoLoads !== null) return null;
+    if (this.#whyNoLoads !== null) return null;
     const chosen = this.#wakeAnswer(modelId);
     switch (chosen.kind) {
       case 'no':
         return null;
       case 'ready':
         return Promise.resolve();
+      case 'starting':
+        return Promise.reject(notReady(modelId));
       case 'resting':
         return Promise.reject(notUp(modelId, chosen.error));
       case 'load':
+        if (this.#closing) return Promise.reject(shuttingDown());
         return this.#load(chosen.configuration, 'with success').catch((error: unknown) => {
           throw notUp(modelId, error);
         });
@@ -384,19 +389,6 @@ export class Models {
 
 function sleeps({ modelKwargs }: StoredConfiguration): boolean {
   return modelKwargs.load_on_request === true && (modelKwargs.keep_alive ?? null) !== null;
-}
-
-function unknownConfiguration(configId: string): SluiceError {
-  return new SluiceError('config_not_found', `There is no configuration ${JSON.stringify(configId)}.`, {
-    param: 'config_id',
-  });
-}
-
-function notUp(modelId: string, cause: unknown): SluiceError {
-  if (cause instanceof SluiceError && cause.reason === 'shutting_down') return cause;
-  return new SluiceError('load_failed', `The model ${JSON.stringify(modelId)} could not be loaded.`, {
-    cause,
-  });
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -19,6 +19,8 @@ export type WakeAnswer =
   /** Not a model that requests load. */
   | { readonly kind: 'no' }
   | { readonly kind: 'ready' }
+  /** It is being started, and requests don't wait for it. */
+  | { readonly kind: 'starting' }
   /** It failed just now. */
   | { readonly kind: 'resting'; readonly error: SluiceError }
   /** Load it, or join its load. */
@@ -32,7 +34,7 @@ export function wakeable(question: WakeQuestion): WakeAnswer {
       return { kind: 'ready' };
     case 'starting': {
       const { configuration } = state.attempt;
-      return loadsOnRequest(configuration) ? { kind: 'load', configuration } : { kind: 'no' };
+      return loadsOnRequest(configuration) ? { kind: 'load', configuration } : { kind: 'starting' };
     }
     case 'failed': {
       const chosen = choose(question);

@@ -59,6 +59,21 @@ describe('load_on_request', () => {
     expect([models.wake('a'), models.wake('unknown')]).toEqual([null, null]);
   });
 
+  test('a model without it that is being started is not waited for', async () => {
+    const { models, configure, driver } = await openHouse();
+    const loading = models.load(await configure('a'));
+    const load = await driver.next();
+    expect([...models.asleep()]).toEqual(['a']);
+    await expect(models.wake('a')).rejects.toMatchObject({ reason: 'model_not_ready', param: 'model' });
+    load.succeed();
+    await loading;
+    load.events.lost('exited with code 1');
+    expect([...models.asleep()]).toEqual(['a']);
+    await expect(models.wake('a')).rejects.toMatchObject({ reason: 'model_not_ready' });
+    load.events.failed('given up');
+    expect([models.wake('a'), [...models.asleep()]]).toEqual([null, []]);
+  });
+
   test('many requests share one load, and a request that comes late finds it ready', async () => {
     const { models, configure, driver } = await openHouse();
     await configure('a', { load_on_request: true });

@@ -110,10 +110,10 @@ describe('loading', () => {
     const config = await configure('a');
     const loading = models.load(config);
     const load = await driver.next();
-    expect([models.deployments(), changes()]).toEqual([[], 0]);
+    expect([models.deployments(), changes()]).toEqual([[], 1]);
     load.succeed(8001);
     await loading;
-    expect(changes()).toBe(1);
+    expect(changes()).toBe(2);
     expect(models.deployments()).toEqual([
       {
         id: 'a#loaded',
@@ -329,7 +329,7 @@ describe('a runtime that ends by itself', () => {
     load.succeed(8001);
     await loading;
     load.events.lost('exited with signal SIGKILL');
-    expect([models.deployments(), models.status('a').state, changes()]).toEqual([[], 'starting', 2]);
+    expect([models.deployments(), models.status('a').state, changes()]).toEqual([[], 'starting', 3]);
     expect(models.status('a')).toMatchObject({ percent: 0, elapsedMs: 0 });
     await clock.advance(1_500);
     const joined = models.load(config);
@@ -440,7 +440,7 @@ describe('a restart', () => {
       'shutting_down: The gateway is shutting down.',
     ]);
     expect(await refusal(models.load(config))).toContain('shutting_down');
-    expect(models.wake('a')).toBeNull();
+    expect(await refusal(models.wake('a') ?? Promise.resolve())).toContain('shutting_down');
   });
 
   test('does not wait for requests at the end', async () => {
