@@ -3,6 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { BridgeError } from './bridge-error.ts';
 import { hasOwnJson } from './fields.ts';
 import { isJsonObject } from './request-tree.ts';
+import { addRpcHeaders } from './rpc-headers.ts';
 
 /** An error as the bridge answers it: `{"error": …}`, as a whole body, or as an event of a stream. */
 export interface EncodedError {
@@ -41,7 +42,7 @@ export function statusFromCode(code: Code): number {
 
 /**
  * The form of google.rpc.Status over HTTP (AIP-193): `{"code": 404, "status": "NOT_FOUND", "message": …, "details": […]}`
- * with the HTTP status as `code`. What isn't a ConnectError is an internal error without its text.
+ * with the HTTP status as `code`. The error's metadata are headers of the answer. What isn't a ConnectError is an internal error without its text.
  */
 export function encodeError(thrown: unknown): EncodedError {
   if (thrown instanceof BridgeError) {
@@ -51,9 +52,11 @@ export function encodeError(thrown: unknown): EncodedError {
   const error = thrown instanceof ConnectError ? thrown : new ConnectError('internal error', Code.Internal);
   const status = statusFromCode(error.code);
   const { rawMessage: message } = error;
+  const headers: string[] = [];
+  addRpcHeaders(headers, error.metadata);
   return {
     status,
-    headers: [],
+    headers,
     error: { code: status, status: nameOf(error.code), message, details: detailsOf(error) },
   };
 }

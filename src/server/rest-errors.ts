@@ -2,7 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { type Reason, SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { BridgeError, type Problem } from '../bridge/bridge-error.ts';
 import type { EncodedError } from '../bridge/encode-error.ts';
-import { REQUEST_ID_HEADER } from '../service/call.ts';
+import { addRpcHeaders } from '../bridge/rpc-headers.ts';
 import { sluiceErrorOf } from '../service/errors.ts';
 
 /** The row of the error table for whatever a REST call ended with. */
@@ -53,9 +53,7 @@ const REASON_OF_CODE: Readonly<Record<Code, Reason>> = {
 
 function errorFromRpc(error: ConnectError): SluiceError {
   const headers: string[] = [];
-  error.metadata.forEach((value, name) => {
-    if (name !== REQUEST_ID_HEADER && name.startsWith('x-')) headers.push(name, value);
-  });
+  addRpcHeaders(headers, error.metadata);
   return new SluiceError(REASON_OF_CODE[error.code] ?? 'internal', error.rawMessage, {
     headers,
     cause: error.cause,

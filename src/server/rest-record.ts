@@ -1,5 +1,6 @@
 import type { SluiceError } from '../base/errors.ts';
 import type { RequestPath } from '../base/request-path.ts';
+import type { Binding } from '../bridge/binding.ts';
 import type { BridgeMatch } from '../bridge/bridge.ts';
 import type { Outcome, RequestRecord } from '../telemetry/request-log.ts';
 
@@ -53,16 +54,18 @@ const KEY = /^(?:s|%73|%53)(?:k|%6b|%4b)(?:-|%2d)/i;
 
 /** Variables whose field says `debug_redact` stay out of the log, and so does what looks like a key wherever it stands. */
 function loggablePath({ path, match }: RestEnd): string {
-  const hidden = new Set<number>();
-  if (match.kind === 'binding') {
-    for (const { fields, start, end } of match.binding.variables) {
-      const isSecret = fields.some(({ proto }) => proto.options?.debugRedact === true);
-      for (let index = start; isSecret && index < end; index++) hidden.add(index);
-    }
-  }
   const segments = path.raw.split('/').slice(1);
-  if (hidden.size === 0 && !segments.some((segment) => KEY.test(segment))) return path.raw;
-  return segments
-    .map((segment, index) => (hidden.has(index) || KEY.test(segment) ? '/…' : `/${segment}`))
-    .join('');
+  const isHidden = (segment: string, index: number): boolean =>
+    KEY.test(segment) || (match.kind === 'binding' && segment !== '' && isSecretAt(match.binding, index));
+  if (!segments.some(isHidden)) return path.raw;
+  return segments.map((segment, index) => (isHidden(segment, index) ? '/…' : `/${segment}`)).join('');
+}
+
+function isSecretAt({ variables }: Binding, index: number): boolean {
+  return variables.some(
+    ({ fields, start, end, extent }) =>
+      start <= index &&
+      (index < end || extent === 'rest') &&
+      fields.some(({ proto }) => proto.options?.debugRedact === true),
+  );
 }

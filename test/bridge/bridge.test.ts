@@ -340,6 +340,16 @@ describe('errors', () => {
     expect(answered.json).toEqual({ error: { code: status, status: name, message: 'why', details: [] } });
   });
 
+  test('bring their metadata as headers', async () => {
+    const bridge = bridgeFor({
+      getBook: () => {
+        throw new ConnectError('later', Code.Unavailable, { 'Retry-After': '5', 'Content-Type': 'x/y' });
+      },
+    });
+    const { headers } = await ask(bridge, 'GET', '/books/b1');
+    expect([headers.get('retry-after'), headers.get('content-type')]).toEqual(['5', 'application/json']);
+  });
+
   test('of no code tell nothing, and details go along', async () => {
     const failing = (thrown: unknown): Bridge =>
       createBridge({

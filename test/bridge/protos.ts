@@ -13,7 +13,7 @@ import {
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const BUF = join(ROOT, 'node_modules/@bufbuild/buf/bin/buf');
+const BUF = join(ROOT, 'node_modules/.bin/buf');
 
 /** Compiles proto sources by file name; they may import google/api and google/protobuf. */
 export function buildProtos(sources: Readonly<Record<string, string>>): FileRegistry {
@@ -22,7 +22,7 @@ export function buildProtos(sources: Readonly<Record<string, string>>): FileRegi
     cpSync(join(ROOT, 'proto/google'), join(folder, 'google'), { recursive: true });
     for (const [name, source] of Object.entries(sources)) writeFileSync(join(folder, name), source);
     const args = ['build', folder, '--as-file-descriptor-set', '-o', '-#format=binpb'];
-    const bytes = execFileSync(process.execPath, [BUF, ...args], { cwd: ROOT });
+    const bytes = execFileSync(BUF, args, { cwd: ROOT });
     return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
   } finally {
     rmSync(folder, { recursive: true });

@@ -61,6 +61,19 @@ const READ: readonly (readonly [body: string, request: unknown])[] = [
   ['{"mask":"aString"}', { mask: 'aString' }],
   ['{"mask":""}', { mask: '' }],
   [
+    '{"masked":{"list":["a_b","cD"],"byName":{"x_y":"a_b"},"masked":{"chosen":"a_b.c_d"},"nested":{"k":{"chosen":"a_b"}},"more":[{"chosen":"a_b"},{}]}}',
+    {
+      masked: {
+        list: ['aB', 'cD'],
+        by_name: { x_y: 'aB' },
+        masked: { chosen: 'aB.cD' },
+        nested: { k: { chosen: 'aB' } },
+        more: [{ chosen: 'aB' }, {}],
+      },
+    },
+  ],
+  ['{"masked":null,"struct":{"mask":"a_b"}}', { struct: { mask: 'a_b' } }],
+  [
     '{"wrapped_int64":"9007199254740993","wrapped_bool":false}',
     { wrapped_int64: '9007199254740993', wrapped_bool: false },
   ],

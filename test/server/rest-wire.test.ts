@@ -1,4 +1,4 @@
-import type { HandlerContext } from '@connectrpc/connect';
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { describe, expect, test } from 'vitest';
 import { ModelState } from '../../gen/sluice/v1/model_pb.ts';
 import { SluiceError } from '../../src/base/errors.ts';
@@ -168,6 +168,23 @@ describe.for(PROTOCOLS)('REST over %s', (protocol) => {
     expect(answer.body.toString()).not.toContain('secret');
     const [record] = await recorded(1);
     expect(record?.cause).toMatchObject({ message: 'secret' });
+  });
+
+  test('answers an RPC’s own error with its row, and its metadata as headers', async () => {
+    const { number } = await startRest({
+      model: {
+        loadModel: () => {
+          throw new ConnectError('too many', Code.ResourceExhausted, { 'Retry-After': '5' });
+        },
+      },
+    });
+    const answer = await ask(protocol, number, { method: 'POST', path: '/llm/load_model/x' });
+    expect([answer.status, errorOf(answer), answer.header('retry-after')]).toEqual([
+      429,
+      { message: 'too many', type: 'rate_limit_error', param: null, code: 'resource_exhausted' },
+      '5',
+    ]);
+    expect(answer.header('x-sluice-request-id')).toMatch(/^[\w-]+$/);
   });
 
   test('answers a method without implementation with 501, and a deadline with 504', async () => {
