@@ -27,7 +27,10 @@ export function failureOnWire(
   }
   if (status === 200) return null;
   if (last === undefined || header?.has('content-encoding')) return new ConnectError('', Code.Unknown);
-  return fromJson(JSON.parse(Buffer.from(last).toString()));
+  const text = Buffer.from(last).toString();
+  // A refusal that came before the protocol was known is plain text.
+  if (type !== 'application/json') return new ConnectError(text.trimEnd(), Code.Unknown);
+  return fromJson(JSON.parse(text));
 }
 
 /** Flags of the envelopes that end a stream. */

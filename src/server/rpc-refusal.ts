@@ -28,7 +28,11 @@ export async function refuseWithoutHost(): Promise<UniversalServerResponse> {
   return jsonAnswer(400, new ConnectError('There is no Host.', Code.InvalidArgument));
 }
 
-/** Connect's router refuses some calls with a bare status, before it knows the protocol: says in words what's wrong. */
+/**
+ * Connect's router refuses some calls with a bare status, before it knows the protocol: says in words what's wrong. In
+ * plain text where clients have to take the code from the status: with an error in Connect's JSON theirs would be ours
+ * (conformance suite, "unexpected-codec" and "unexpected-verb").
+ */
 export function explainRefusal(
   answer: UniversalServerResponse,
   { method, allowedMethods }: Pick<UniversalHandler, 'method' | 'allowedMethods'>,
@@ -37,12 +41,12 @@ export function explainRefusal(
     case 405: {
       const allowed = [...new Set(allowedMethods)].join(', ');
       const text = `${method.name} is called with ${allowed}.`;
-      return jsonAnswer(405, new ConnectError(text, Code.Unimplemented), { allow: allowed });
+      return textAnswer(405, text, { allow: allowed });
     }
     case 415: {
       const types = method.methodKind === 'unary' ? UNARY_TYPES : STREAM_TYPES;
       const text = `The content type isn't one of ${types}.`;
-      return jsonAnswer(415, new ConnectError(text, Code.InvalidArgument), { 'accept-post': types });
+      return textAnswer(415, text, { 'accept-post': types });
     }
     case 505: {
       const text = `${method.name} streams both ways, which takes HTTP/2.`;
@@ -66,6 +70,20 @@ function jsonAnswer(
   const body = errorToJsonBytes(error, undefined);
   const header = new Headers({
     'content-type': 'application/json',
+    'content-length': String(body.length),
+    ...more,
+  });
+  return { status, header, body: onePiece(body) };
+}
+
+function textAnswer(
+  status: number,
+  text: string,
+  more: Readonly<Record<string, string>>,
+): UniversalServerResponse {
+  const body = Buffer.from(`${text}\n`);
+  const header = new Headers({
+    'content-type': 'text/plain; charset=utf-8',
     'content-length': String(body.length),
     ...more,
   });

@@ -93,10 +93,8 @@ test.each(['application/grpc', 'application/grpc-web', 'application/connect+prot
       'connect-accept-encoding': 'gzip',
       'accept-encoding': 'gzip',
     });
-    const encoding = new Promise((resolve) =>
-      stream.on('response', (head) =>
-        resolve([head['grpc-encoding'], head['connect-content-encoding'], head['content-encoding']]),
-      ),
+    const whole = new Promise((resolve) =>
+      stream.on('response', (head) => resolve(head['content-encoding'])),
     );
     const prompt = Buffer.from(LONG);
     const length = [(prompt.length & 0x7f) | 0x80, prompt.length >> 7];
@@ -107,7 +105,8 @@ test.each(['application/grpc', 'application/grpc-web', 'application/connect+prot
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     const answer = Buffer.concat(chunks);
-    expect(await encoding).toEqual([undefined, undefined, undefined]);
+    expect(await whole).toBeUndefined();
+    // The head may name gzip, which is allowed: it is each message's flag that says whether it is compressed.
     expect(answer[0]).toBe(0);
     expect(answer.includes(LONG)).toBe(true);
   },
