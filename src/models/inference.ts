@@ -7,7 +7,7 @@ import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import { pieceOfChunk, textOfCompletion } from './chat-answer.ts';
 import { EventStreamParser, type StreamEvent } from './event-stream.ts';
 import { type Answer, ask, headerOf, textOf } from './exchange.ts';
-import { isJsonObject, parseJson } from './json.ts';
+import { isJsonObject, parseJson, placeOfNonFinite } from './json.ts';
 import type { Models } from './models.ts';
 import { unlessLeft } from './unless-left.ts';
 import { errorMessage, refusalFrom } from './upstream-refusal.ts';
@@ -54,7 +54,7 @@ export class Inference {
    *   what the upstream refuses in its own words, `upstream_*`
    */
   async infer(prompt: Prompt, signal: AbortSignal): Promise<string> {
-    refuseOwnFields(prompt);
+    refuseUnusable(prompt);
     const { lease, context } = await this.#lease(prompt.modelId, signal);
     const { maxBodyBytes } = context.limits;
     try {
@@ -69,7 +69,7 @@ export class Inference {
 
   /** The same, piece by piece; the pieces joined are what `infer` resolves with. */
   async *stream(prompt: Prompt, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
-    refuseOwnFields(prompt);
+    refuseUnusable(prompt);
     const { lease, context } = await this.#lease(prompt.modelId, signal);
     const { maxBodyBytes } = context.limits;
     try {
@@ -202,7 +202,13 @@ function told(error: unknown, lease: Lease, signal: AbortSignal): unknown {
   return error instanceof UpstreamFailure ? errorFromFailure(error, lease.name) : error;
 }
 
-function refuseOwnFields({ inferenceKwargs }: Prompt): void {
+function refuseUnusable({ inferenceKwargs }: Prompt): void {
+  const nonFinite = placeOfNonFinite(inferenceKwargs, 'inference_kwargs');
+  if (nonFinite !== null) {
+    throw new SluiceError('invalid_request', `${nonFinite}: must be a finite number: JSON has no other.`, {
+      param: nonFinite,
+    });
+  }
   const taken = OF_THE_REQUEST.filter((name) => Object.hasOwn(inferenceKwargs, name));
   const [first] = taken;
   if (first === undefined) return;

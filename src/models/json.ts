@@ -1,3 +1,5 @@
+import type { Json } from '../store/store.ts';
+
 /** Parses what an upstream sent; undefined: not JSON. */
 export function parseJson(text: string): unknown {
   try {
@@ -9,4 +11,18 @@ export function parseJson(text: string): unknown {
 
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Where a value that came as a protobuf Struct has a number that no JSON can have (NaN, an infinity), which would be
+ * stored and sent as null: `model_kwargs.rope.factor`; null: nowhere.
+ */
+export function placeOfNonFinite(value: Json, place: string): string | null {
+  if (typeof value === 'number') return Number.isFinite(value) ? null : place;
+  if (value === null || typeof value !== 'object') return null;
+  for (const [key, inner] of Object.entries(value)) {
+    const found = placeOfNonFinite(inner, Array.isArray(value) ? `${place}[${key}]` : `${place}.${key}`);
+    if (found !== null) return found;
+  }
+  return null;
 }

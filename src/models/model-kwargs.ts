@@ -6,6 +6,7 @@ import type { Json } from '../store/store.ts';
 import { isForbiddenHost } from '../upstream/address-guard.ts';
 import type { ModelKwargs, OwnKwargs } from './driver.ts';
 import { parseDuration } from './duration.ts';
+import { placeOfNonFinite } from './json.ts';
 import { REDACTED } from './redaction.ts';
 import { SAMPLING_NAMES } from './sampling-names.ts';
 
@@ -50,7 +51,10 @@ export function parseModelKwargs(kwargs: Readonly<Record<string, Json>>): ModelK
     const usual = name.replaceAll('-', '_');
     const read = Object.hasOwn(OWN, usual) ? OWN[usual] : undefined;
     const isKnown = read !== undefined || SAMPLING_NAMES.has(usual);
-    if (OF_THE_REQUEST.has(usual)) fault('is part of each request; remove it');
+    const nonFinite = placeOfNonFinite(value, param);
+    if (nonFinite !== null)
+      faults.push({ param: nonFinite, message: 'must be a finite number: JSON has no other' });
+    else if (OF_THE_REQUEST.has(usual)) fault('is part of each request; remove it');
     else if (isKnown && usual !== name) fault(`write it ${usual}`);
     else if (value === null) continue;
     else if (read !== undefined) {

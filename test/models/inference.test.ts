@@ -80,6 +80,13 @@ describe('infer', () => {
     expect(await refusal(joined(stream()))).toBe(said);
   });
 
+  test('refuses a number that JSON can’t have', async () => {
+    const { infer } = asking(await openPlane(), { temperature: Number.NaN });
+    expect(await refusal(infer())).toBe(
+      '400 invalid_request: inference_kwargs.temperature: must be a finite number: JSON has no other.',
+    );
+  });
+
   test('says what to do about a model that is configured and not loaded, and knows no other', async () => {
     const sim = await openSim();
     const plane = await openPlane({ env: { HOSTED_VLLM_API_BASE: sim.url } });

@@ -53,6 +53,20 @@ describe('model_kwargs', () => {
     });
   });
 
+  test.each([
+    ['model_kwargs.seed', { seed: Number.NaN }],
+    ['model_kwargs.max_model_len', { max_model_len: Number.POSITIVE_INFINITY }],
+    ['model_kwargs.hf_overrides.rope[1].factor', { hf_overrides: { rope: [1, { factor: -1 / 0 }] } }],
+  ])('a number that JSON can’t have is refused: %s', (param, kwargs) => {
+    // It would be stored as null, and stand for nothing given.
+    const error = refusal(kwargs);
+    expect([error.reason, error.param, error.message]).toEqual([
+      'invalid_request',
+      param,
+      `${param}: must be a finite number: JSON has no other`,
+    ]);
+  });
+
   test('a name of the prototype is an engine argument like any other', () => {
     const kwargs = JSON.parse('{"constructor":1,"__proto__":2}') as Record<string, Json>;
     const { engine } = parseModelKwargs(kwargs);
