@@ -138,6 +138,8 @@ export interface ModelsGateway extends TestGateway, ControlPlane {
   readonly url: string;
   /** Process groups that were started so far. */
   readonly started: () => readonly number[];
+  /** How often a process found that somebody had been quicker to take its port, and another was started. */
+  readonly collisions: () => number;
   /** What the processes of models have said so far. */
   readonly said: () => readonly string[];
 }
@@ -169,6 +171,7 @@ export async function startModels(options: ModelsGatewayOptions = {}): Promise<M
       gateway.lines.flatMap(({ msg, pid }) =>
         /vLLM is being started/.test(String(msg)) ? [Number(pid)] : [],
       ),
+    collisions: () => gateway.lines.filter(({ msg }) => /port \d+ is taken/.test(String(msg))).length,
     said: () => gateway.lines.flatMap(({ line }) => (typeof line === 'string' ? [line] : [])),
   };
 }
@@ -178,7 +181,7 @@ export interface GatedVllm {
   readonly command: readonly string[];
   /** How many were started. */
   starts(): number;
-  /** Lets so many of them go on, those to come included. */
+  /** Lets so many of them go on, those to come included. Default: as many as one load may try, see `MAX_PORTS`. */
   open(count?: number): void;
 }
 
@@ -196,7 +199,7 @@ export function gatedVllm(flags = ''): GatedVllm {
   return {
     command: [scriptedVllm(script)],
     starts: () => readFileSync(starts, 'utf8').split('\n').length - 1,
-    open: (count = 1) => void writeSync(end, 'go\n'.repeat(count)),
+    open: (count = 3) => void writeSync(end, 'go\n'.repeat(count)),
   };
 }
 
