@@ -84,7 +84,8 @@ curl -X POST ${url}/vllm/classify \\
 -H "Authorization: Bearer anything" \\
 -d '{"model": "roberta-base-language-detection", "input": "Hello, world!"}'
 
-Its API: ${url}/docs        Models and routes: npx sluice models --help, npx sluice routes --help
+Its API: ${url}/docs
+Models and routes while it runs: npx sluice models --help, npx sluice routes --help
 Your own file: npm start -- --config config.yaml        Stop: Ctrl-C
 
 `;

@@ -162,7 +162,7 @@ export class TargetPicker {
     const names = listed(this.modelNames);
     return new SluiceError(
       'model_not_found',
-      `The model ${JSON.stringify(model)} does not exist here. ${names === '' ? 'No model is configured.' : `Known models: ${names}.`}`,
+      `The model ${JSON.stringify(model)} does not exist here. ${names === '' ? 'There is none at the moment.' : `Known models: ${names}.`}`,
       { param },
     );
   }
