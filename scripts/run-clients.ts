@@ -6,8 +6,9 @@
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { type Ran, runBounded } from './bounded.ts';
+import { DOCUMENT_STEPS, documentFault, openDocumentStage } from './clients/document.ts';
 import { runPage } from './clients/page.ts';
-import { type ClientProgram, environmentOf, PROGRAMS } from './clients/programs.ts';
+import { type ClientProgram, DOCUMENT_PROGRAM, environmentOf, PROGRAMS } from './clients/programs.ts';
 import { MASTER_KEY, MODEL, openStage } from './clients/stage.ts';
 import { comparable, expectedStory } from './clients/story.ts';
 import { installGoTool, ROOT } from './go-tool.ts';
@@ -31,6 +32,7 @@ try {
   const story = await expectedStory(stage);
   // One after the other: each of them makes, and removes, the model "example".
   for (const program of chosen) show(await tell(program, story));
+  if (only.length === 0 || only.includes(DOCUMENT_PROGRAM.folder)) show(await tellDocument());
   if (only.length === 0) show(await readPage());
 } finally {
   await stage.close();
@@ -38,7 +40,23 @@ try {
 for (const { name, fault } of rows) if (fault !== '') process.stdout.write(`\n${name}\n${fault}\n`);
 if (rows.some(({ fault }) => fault !== '')) process.exitCode = 1;
 
-async function tell(program: ClientProgram, story: readonly string[]): Promise<Row> {
+function tell(program: ClientProgram, story: readonly string[]): Promise<Row> {
+  return runProgram(program, story.length, (ran) => faultOf(ran, story));
+}
+
+/** On a gateway of its own, while the others' has another port. */
+async function tellDocument(): Promise<Row> {
+  const own = await openDocumentStage();
+  try {
+    return await runProgram(DOCUMENT_PROGRAM, DOCUMENT_STEPS, ({ ok, stdout, output }) =>
+      ok ? documentFault(stdout) : output,
+    );
+  } finally {
+    await own.close();
+  }
+}
+
+async function runProgram(program: ClientProgram, steps: number, judge: (ran: Ran) => string): Promise<Row> {
   const env = { ...environmentOf(program), SLUICE_URL: stage.url, SLUICE_KEY: MASTER_KEY };
   const cwd = join(ROOT, 'examples/clients', program.folder);
   let preparedMs = 0;
@@ -51,8 +69,8 @@ async function tell(program: ClientProgram, story: readonly string[]): Promise<R
   }
   const { command, args, timeoutMs } = program.run(stage.vllmUrl, MODEL);
   const ran = await runBounded(command, args, { cwd, env, timeoutMs });
-  const fault = faultOf(ran, story);
-  const result = fault === '' ? `${story.length} steps` : 'failed';
+  const fault = judge(ran);
+  const result = fault === '' ? `${steps} steps` : 'failed';
   return { name: program.name, result, preparedMs, ranMs: ran.durationMs, fault };
 }
 

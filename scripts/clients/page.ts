@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { examplesOf, isPrinted } from '../../test/docs/printed.ts';
 import { runBounded } from '../bounded.ts';
 import { ROOT } from '../go-tool.ts';
 import type { Stage } from './stage.ts';
@@ -7,13 +8,6 @@ import type { Stage } from './stage.ts';
 const PAGE = join(ROOT, 'docs/clients.md');
 /** Printed between the outputs of two blocks. */
 const RULE = '~~~ end of block ~~~';
-
-/** A shell block of the page, and what the page says that it prints. */
-interface Example {
-  readonly script: string;
-  /** `…` stands for anything; null: nothing is said. */
-  readonly prints: string | null;
-}
 
 /**
  * Runs the page's curl, grpcurl and buf curl examples, one after the other in one shell as a reader would.
@@ -40,27 +34,8 @@ export async function runPage(
     // The last part is what stands behind the last rule.
     if (got === undefined || index >= printed.length - 1)
       return [`didn't end well:\n${script}\n${ran.output}`];
-    if (prints === null || pattern(prints).test(compact(got))) return [];
+    if (prints === null || isPrinted(prints, got)) return [];
     return [`${script}\nprinted\n${got.trim()}\nand the page says\n${prints}`];
   });
   return { faults, count: examples.length };
-}
-
-/** A block of `sh` that calls the gateway, with the block of another kind that follows it at once. */
-function examplesOf(page: string): readonly Example[] {
-  const block = /^```sh\n([\s\S]*?)^```\n(?:\n```(?:json|text)\n([\s\S]*?)^```)?/gm;
-  return Array.from(page.matchAll(block), ([, script = '', prints]) => ({
-    script,
-    prints: prints ?? null,
-  })).filter(({ script }) => script.includes('localhost:4000') && /\b(?:curl|grpcurl)\b/.test(script));
-}
-
-/** Go's protojson adds spaces at random, so that nobody relies on them. */
-function compact(text: string): string {
-  return text.replaceAll(/\s+/g, '');
-}
-
-function pattern(prints: string): RegExp {
-  const literal = compact(prints).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^${literal.replaceAll('…', '.*?')}$`);
 }

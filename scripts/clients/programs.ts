@@ -21,6 +21,7 @@ export interface ClientProgram {
 }
 
 const VENV = join(CACHE, 'python-client');
+const REQUESTS_VENV = join(CACHE, 'python-requests');
 const GO_PROGRAM = join(CACHE, 'go-client');
 const QUIETLY = ['-q', '-B', '-ntp'];
 const RUN_MS = 60_000;
@@ -72,6 +73,18 @@ export const PROGRAMS: readonly ClientProgram[] = [
     run: (vllmUrl, model) => quick('mvn', ...QUIETLY, 'exec:java', `-Dexec.args=${vllmUrl} ${model}`),
   },
 ];
+
+/** The script of the REST documents, as it is printed there: other steps, and a gateway of its own. */
+export const DOCUMENT_PROGRAM: ClientProgram = {
+  name: 'Python (requests)',
+  folder: 'python-requests',
+  path: [join(REQUESTS_VENV, 'bin')],
+  prepare: [
+    quick('python3', '-m', 'venv', REQUESTS_VENV),
+    slow('pip', 'install', '--quiet', '--requirement', 'requirements.txt'),
+  ],
+  run: () => quick('python', 'main.py'),
+};
 
 /** The environment of a client's commands: its own tools first, then this project's. */
 export function environmentOf({ path = [] }: ClientProgram): NodeJS.ProcessEnv {

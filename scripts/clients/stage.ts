@@ -16,15 +16,29 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+export interface StageOptions {
+  /** Default: any free one. */
+  readonly port?: number;
+  /** What the simulated server serves; default: its own models. */
+  readonly models?: readonly string[];
+  /** The gateway's own environment besides; default: a master key. `$VLLM` in a value is the simulated server. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** @throws Error with what the gateway said when it doesn't start */
-export async function openStage(): Promise<Stage> {
-  const vllm = await startVllmSim();
+export async function openStage({
+  port = 0,
+  models,
+  env = { SLUICE_MASTER_KEY: MASTER_KEY },
+}: StageOptions = {}): Promise<Stage> {
+  const vllm = await startVllmSim(models === undefined ? {} : { models });
+  const own = Object.entries(env).map(([name, value]) => [name, value.replace('$VLLM', vllm.url)]);
   const gateway = spawn(
     process.execPath,
-    [join(ROOT, 'bin/sluice.js'), '--host', '127.0.0.1', '--port', '0'],
+    [join(ROOT, 'bin/sluice.js'), '--host', '127.0.0.1', '--port', String(port)],
     {
       cwd: ROOT,
-      env: { ...process.env, SLUICE_MASTER_KEY: MASTER_KEY, DATABASE_URL: 'sqlite::memory:' },
+      env: { ...process.env, DATABASE_URL: 'sqlite::memory:', ...Object.fromEntries(own) },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
