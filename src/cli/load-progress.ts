@@ -1,19 +1,26 @@
-import { type ModelStatus, stageName } from '../sdk/model-states.ts';
+import { LoadStage, ModelState, type ModelStatus, stageName } from '../sdk/model-states.ts';
 import { printable } from './table.ts';
 
 const BAR_WIDTH = 30;
 
+/** What is written to, standard error as a rule. */
+export type ProgressStream = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>;
+
 /** Shows how far a load is: a bar that is drawn anew on a terminal, a line a stage elsewhere. */
 export class LoadProgress {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: ProgressStream;
   #lastStage = '';
   #isDrawn = false;
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: ProgressStream) {
     this.#stream = stream;
   }
 
+  /** Passes over how the model stood before: stopped, failed, or with no step that is known yet. */
   show(status: ModelStatus): void {
+    const { state } = status;
+    if (state !== ModelState.STARTING && state !== ModelState.READY) return;
+    if (status.stage === LoadStage.UNSPECIFIED) return;
     const stage = stageName(status.stage);
     const seconds = Number(status.elapsed?.seconds ?? 0n);
     if (this.#stream.isTTY) {

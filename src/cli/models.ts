@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Command } from 'commander';
-import { type ModelStatus, stateName } from '../sdk/model-states.ts';
+import { stateName } from '../sdk/model-states.ts';
 import { type Control, controlOptions, type Finish, withControl } from './control.ts';
 import { LoadProgress } from './load-progress.ts';
 import { addSetting, parseObject } from './settings.ts';
@@ -140,7 +140,7 @@ async function watch(
   while (!over.aborted) {
     try {
       for await (const { status } of client.models.watchLoad({ configId }, { signal: over })) {
-        if (status !== undefined && !over.aborted && isOfLoad(status)) progress.show(status);
+        if (status !== undefined && !over.aborted) progress.show(status);
       }
     } catch (error) {
       // The load's own answer says what is wrong; this is only the picture.
@@ -148,11 +148,6 @@ async function watch(
     }
     if (!over.aborted) await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-/** False for what was before: `stopped`, or the end of an earlier load that failed. */
-function isOfLoad({ state }: ModelStatus): boolean {
-  return ['starting', 'ready'].includes(stateName(state));
 }
 
 /** A configuration's id as it is; of a model its only configuration's. */

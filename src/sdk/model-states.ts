@@ -6,7 +6,7 @@ import {
   ModelStateSchema,
 } from '../../gen/sluice/v1/model_pb.ts';
 
-export { ModelState, type ModelStatus } from '../../gen/sluice/v1/model_pb.ts';
+export { LoadStage, ModelState, type ModelStatus } from '../../gen/sluice/v1/model_pb.ts';
 
 /** What people call a state: `ready`; `unknown` for one that a newer gateway has. */
 export function stateName(state: ModelState): string {
