@@ -3,7 +3,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { statusFromCode } from '../../src/bridge/encode-error.ts';
 import { startTestGateway } from '../helpers/gateway.ts';
 import { startVllmSim } from '../vllm-sim/index.ts';
-import { blocksOf, examplesOf, readPage, runExamples } from './page.ts';
+import { blocksOf, readPage, runExamples } from './page.ts';
+import { examplesOf } from './printed.ts';
 
 const PAGE = readPage('docs/control-plane.md');
 

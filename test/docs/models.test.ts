@@ -2,7 +2,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { startTestGateway } from '../helpers/gateway.ts';
 import { SIM_COMMAND, scriptedVllm } from '../models/vllm-managed/fixture.ts';
 import { startVllmSim } from '../vllm-sim/index.ts';
-import { blocksOf, examplesOf, readPage, runExamples } from './page.ts';
+import { blocksOf, readPage, runExamples } from './page.ts';
+import { examplesOf } from './printed.ts';
 
 const PAGE = readPage('docs/models.md');
 

@@ -3,18 +3,12 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../helpers/program.ts';
+import { type Example, isPrinted } from './printed.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const LAUNCHER = fileURLToPath(new URL('bin/sluice.js', ROOT));
 /** Printed behind each example's output. */
 const RULE = '~~~ end of example ~~~';
-
-/** A shell block, and what the page says that it prints. */
-export interface Example {
-  readonly script: string;
-  /** Of the block of another kind that follows at once; `…` stands for anything, null: nothing is said. */
-  readonly prints: string | null;
-}
 
 /** Reads a page by its path in the repository. */
 export function readPage(path: string): string {
@@ -27,15 +21,6 @@ export function blocksOf(page: string, language: string): readonly string[] {
     page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm')),
     ([, text = '']) => text,
   );
-}
-
-/** The shell blocks that talk to a gateway on its documented port. */
-export function examplesOf(page: string): readonly Example[] {
-  const block = /^```sh\n([\s\S]*?)^```\n(?:\n```(?:json|text)\n([\s\S]*?)^```)?/gm;
-  return Array.from(page.matchAll(block), ([, script = '', prints]) => ({
-    script,
-    prints: prints ?? null,
-  })).filter(({ script }) => /localhost:4000|^(?:\w+=\$\()?(?:npx )?sluice (?:models|routes) /m.test(script));
 }
 
 export interface RunOptions {
@@ -78,16 +63,6 @@ export async function runExamples({ examples, url, replaced = {} }: RunOptions):
     const got = (printed[index] ?? '').trim();
     return prints === null || isPrinted(prints, got) ? [] : [{ script, prints, printed: got }];
   });
-}
-
-/** Whether output is what a page says, but for spaces, which a page has more of, and `…`, which is anything. */
-export function isPrinted(prints: string, output: string): boolean {
-  const literal = compact(prints).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^${literal.replaceAll('…', '.*?')}$`, 's').test(compact(output));
-}
-
-function compact(text: string): string {
-  return text.replaceAll(/\s+/g, '');
 }
 
 function program(folder: string, name: string, command: string): void {

@@ -5,7 +5,8 @@ import { parseConfig } from '../../src/base/config/parse.ts';
 import { PROVIDERS } from '../../src/upstream/providers.ts';
 import { startTestGateway } from '../helpers/gateway.ts';
 import { startVllmSim } from '../vllm-sim/index.ts';
-import { blocksOf, examplesOf, readPage, runExamples } from './page.ts';
+import { blocksOf, readPage, runExamples } from './page.ts';
+import { examplesOf } from './printed.ts';
 
 const README = readPage('README.md');
 const QUICKSTART = readPage('examples/quickstart.yaml');

@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startTestGateway } from '../helpers/gateway.ts';
 import { startVllmSim } from '../vllm-sim/index.ts';
-import { blocksOf, examplesOf, readPage, runExamples } from './page.ts';
+import { blocksOf, readPage, runExamples } from './page.ts';
+import { examplesOf } from './printed.ts';
 
 const PAGE = readPage('docs/routes.md');
 
