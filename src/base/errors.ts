@@ -16,6 +16,10 @@ const TABLE = {
   missing_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
   malformed_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
   unknown_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
+  expired_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
+  blocked_key: { rpc: 'Unauthenticated', status: 401, type: 'authentication_error' },
+  model_not_allowed: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
+  route_not_allowed: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
   forbidden_host: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
   master_key_required: { rpc: 'PermissionDenied', status: 403, type: 'permission_error' },
   // 404, 405: what is asked for
@@ -29,6 +33,10 @@ const TABLE = {
   already_exists: { rpc: 'AlreadyExists', status: 409, type: 'invalid_request_error' },
   // 429: too much
   upstream_rate_limited: { rpc: 'ResourceExhausted', status: 429, type: 'rate_limit_error' },
+  key_not_found: { rpc: 'NotFound', status: 404, type: 'not_found_error' },
+  // 429: how much
+  rate_limited: { rpc: 'ResourceExhausted', status: 429, type: 'rate_limit_error' },
+  budget_exceeded: { rpc: 'ResourceExhausted', status: 429, type: 'budget_exceeded' },
   // 4xx: how it was sent
   request_timeout: { rpc: 'DeadlineExceeded', status: 408, type: 'invalid_request_error' },
   body_too_large: { rpc: 'ResourceExhausted', status: 413, type: 'invalid_request_error' },
