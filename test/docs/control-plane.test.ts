@@ -9,7 +9,7 @@ import { examplesOf } from './printed.ts';
 const PAGE = readPage('docs/control-plane.md');
 
 describe('docs/control-plane.md', () => {
-  test('its examples, one after the other, print what stands there', { timeout: 60_000 }, async () => {
+  test('its examples, one after the other, print what stands there', { timeout: 90_000 }, async () => {
     const sim = await startVllmSim({ models: ['Qwen/Qwen2.5-7B-Instruct'] });
     onTestFinished(() => sim.close());
     const [config = ''] = blocksOf(PAGE, 'yaml');

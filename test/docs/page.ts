@@ -53,7 +53,7 @@ export async function runExamples({ examples, url, replaced = {} }: RunOptions):
   );
   const env = { ...process.env, PATH: `${folder}:${process.env.PATH ?? ''}`, SLUICE_URL: url };
   const output = await new Promise<string>((resolve, reject) => {
-    execFile('sh', ['-euc', here], { cwd: folder, env, timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile('sh', ['-euc', here], { cwd: folder, env, timeout: 85_000 }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(new Error(`${stdout}\n${stderr}`, { cause: error }));
     });

@@ -44,7 +44,7 @@ describe('the README', () => {
     expect(config.warnings).toEqual([]);
   });
 
-  test('its model is loaded and asked as it is printed there, against the quickstart', async () => {
+  test('its model is loaded and asked as it is printed there', { timeout: 90_000 }, async () => {
     const sim = await startVllmSim();
     onTestFinished(() => sim.close());
     const { url } = await startTestGateway(QUICKSTART.replace('http://localhost:8090', sim.url));
