@@ -1,9 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { nearest } from '../base/config/nearest.ts';
-import { checkConfig } from './check-config.ts';
 import { addModelsCommand } from './models.ts';
 import { addRoutesCommand } from './routes.ts';
-import { type ServeOptions, serve } from './serve.ts';
+import type { ServeOptions } from './serve.ts';
 import { VERSION } from './version.ts';
 
 const EXAMPLES = `
@@ -45,7 +44,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const finish = (result: number): void => {
     code = result;
   };
+  // The gateway takes as long to import as everything else together; who only talks to one needn't wait for it.
   const serveNow = async (): Promise<void> => {
+    const { serve } = await import('./serve.ts');
     code = await serve(serveOptions(program));
   };
   program.action(async () => {
@@ -59,7 +60,8 @@ export async function run(args: readonly string[]): Promise<number> {
     .command('check-config')
     .description('read a configuration, list every fault with its line, and exit')
     .argument('<file>', 'the YAML file')
-    .action((file: string) => {
+    .action(async (file: string) => {
+      const { checkConfig } = await import('./check-config.ts');
       code = checkConfig(file);
     });
   addModelsCommand(program, finish);
