@@ -6,6 +6,8 @@ import { type Deadlined, unwatch, watch } from '../base/deadlines.ts';
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** How long a peer may leave the connection open after our GOAWAY; Node would wait for it forever. */
 const CLOSE_GRACE_MS = 1_000;
+/** How often streams are looked at that may have been reset without anybody's hearing of it. */
+const RESET_LOOK_MS = 500;
 
 /** The times of one HTTP/2 connection: Node has none for the preface, and its idle timeout counts open streams too. */
 export class Http2Connection implements Deadlined {
@@ -13,6 +15,8 @@ export class Http2Connection implements Deadlined {
   readonly session: ServerHttp2Session;
   deadlineAt: number;
   watchIndex = -1;
+  /** When the present stage is over; looks at the streams come in between. */
+  #stageEndsAt: number;
   readonly #socket: Socket;
   readonly #idleTimeoutMs: number;
   /** `leaving`: the peer has said GOAWAY and waits for its streams. */
@@ -28,7 +32,8 @@ export class Http2Connection implements Deadlined {
     this.session = session;
     this.#socket = socket;
     this.#idleTimeoutMs = times.idleTimeoutMs;
-    this.deadlineAt = performance.now() + times.prefaceTimeoutMs;
+    this.#stageEndsAt = performance.now() + times.prefaceTimeoutMs;
+    this.deadlineAt = this.#stageEndsAt;
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // The client's SETTINGS are the preface's second half (RFC 9113 §3.4).
     session.once('remoteSettings', () => this.#greeted());
@@ -43,7 +48,8 @@ export class Http2Connection implements Deadlined {
 
   begin(stream: ServerHttp2Stream): void {
     this.#streams.add(stream);
-    if (this.#stage === 'preface' || this.#stage === 'serving') this.deadlineAt = Number.POSITIVE_INFINITY;
+    stream.on('aborted', destroyIfReset);
+    if (this.#stage === 'preface' || this.#stage === 'serving') this.#endStageIn(Number.POSITIVE_INFINITY);
   }
 
   /** @returns false when the connection was forgotten before. */
@@ -51,7 +57,7 @@ export class Http2Connection implements Deadlined {
     if (!this.#streams.delete(stream)) return false;
     if (this.#streams.size > 0) return true;
     if (this.session.closed || this.session.destroyed) this.#startClosing();
-    else this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+    else this.#endStageIn(this.#idleTimeoutMs);
     return true;
   }
 
@@ -77,6 +83,11 @@ export class Http2Connection implements Deadlined {
   }
 
   expire(): void {
+    for (const stream of this.#streams) if (isReset(stream)) stream.destroy();
+    if (performance.now() < this.#stageEndsAt) {
+      this.#setDeadline();
+      return;
+    }
     switch (this.#stage) {
       case 'preface':
       case 'closing':
@@ -94,7 +105,7 @@ export class Http2Connection implements Deadlined {
   #left(): void {
     if (this.#stage === 'closing') return;
     this.#stage = 'leaving';
-    this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+    this.#endStageIn(this.#idleTimeoutMs);
   }
 
   /**
@@ -110,17 +121,44 @@ export class Http2Connection implements Deadlined {
     }
     this.#writtenBefore = bytesWritten;
     this.session.settings({});
-    this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+    this.#endStageIn(this.#idleTimeoutMs);
   }
 
   #greeted(): void {
     if (this.#stage !== 'preface') return;
     this.#stage = 'serving';
-    if (this.#streams.size === 0) this.deadlineAt = performance.now() + this.#idleTimeoutMs;
+    if (this.#streams.size === 0) this.#endStageIn(this.#idleTimeoutMs);
   }
 
   #startClosing(): void {
     this.#stage = 'closing';
-    this.deadlineAt = performance.now() + CLOSE_GRACE_MS;
+    this.#endStageIn(CLOSE_GRACE_MS);
   }
+
+  #endStageIn(timeoutMs: number): void {
+    this.#stageEndsAt = performance.now() + timeoutMs;
+    this.#setDeadline();
+  }
+
+  #setDeadline(): void {
+    const lookAt = this.#streams.size > 0 ? performance.now() + RESET_LOOK_MS : Number.POSITIVE_INFINITY;
+    this.deadlineAt = Math.min(lookAt, this.#stageEndsAt);
+  }
+}
+
+/**
+ * Reset by its peer with NO_ERROR before its response was out. Any other code destroys a stream; for this one Node waits
+ * until the request's body is read to the end, and whoever holds that back because the upstream is slow never does.
+ */
+function isReset(stream: ServerHttp2Stream): boolean {
+  const isCut = stream.aborted || !stream.writableFinished;
+  return isCut && stream.closed && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+}
+
+/** Tells at once of all but those whose response had been ended, and waits for the client: `aborted` isn't emitted then. */
+function destroyIfReset(this: ServerHttp2Stream): void {
+  // Not before whoever resets it himself has done so.
+  queueMicrotask(() => {
+    if (isReset(this)) this.destroy();
+  });
 }
