@@ -1,4 +1,5 @@
-import type { Json, StoredConfiguration } from '../store/store.ts';
+import type { Json } from '../base/json.ts';
+import type { StoredConfiguration } from '../store/store.ts';
 
 /**
  * What knows how to bring one `model_type` up. Siblings: openai-driver.ts, vllm-attached-driver.ts,

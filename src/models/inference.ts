@@ -1,7 +1,7 @@
 import { SluiceError } from '../base/errors.ts';
+import type { Json } from '../base/json.ts';
 import type { RelayContext } from '../relay/enter.ts';
 import { errorFromFailure } from '../relay/upstream-error.ts';
-import type { Json } from '../store/store.ts';
 import { UpstreamFailure } from '../upstream/client.ts';
 import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import { pieceOfChunk, textOfCompletion } from './chat-answer.ts';

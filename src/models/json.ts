@@ -1,4 +1,4 @@
-import type { Json } from '../store/store.ts';
+import type { Json } from '../base/json.ts';
 
 /** Parses what an upstream sent; undefined: not JSON. */
 export function parseJson(text: string): unknown {

@@ -2,7 +2,7 @@ import { headerValueProblem } from '../base/config/headers.ts';
 import { parseHttpUrl } from '../base/config/http-url.ts';
 import { refersToEnvironment } from '../base/config/interpolate.ts';
 import { SluiceError } from '../base/errors.ts';
-import type { Json } from '../store/store.ts';
+import type { Json } from '../base/json.ts';
 import { isForbiddenHost } from '../upstream/address-guard.ts';
 import type { ModelKwargs, OwnKwargs } from './driver.ts';
 import { parseDuration } from './duration.ts';

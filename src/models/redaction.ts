@@ -1,4 +1,4 @@
-import type { Json } from '../store/store.ts';
+import type { Json } from '../base/json.ts';
 
 /** What stands in the place of a secret. */
 export const REDACTED = '***';

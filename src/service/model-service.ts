@@ -8,12 +8,13 @@ import {
   type ModelStatusSchema,
 } from '../../gen/sluice/v1/model_pb.ts';
 import type { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
+import type { Json } from '../base/json.ts';
 import type { LoadStage as Stage } from '../models/driver.ts';
 import type { Inference, Prompt } from '../models/inference.ts';
 import type { ModelStatus } from '../models/model-state.ts';
 import type { Models } from '../models/models.ts';
 import { redactedKwargs } from '../models/redaction.ts';
-import type { Json, StoredConfiguration } from '../store/store.ts';
+import type { StoredConfiguration } from '../store/store.ts';
 import type { MethodPolicy } from './binding.ts';
 
 export interface ModelServiceOptions {

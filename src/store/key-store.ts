@@ -1,4 +1,4 @@
-import type { Json } from './store.ts';
+import type { Json } from '../base/json.ts';
 
 /** Where virtual keys live: the half of the store that deals with them. The rules of `Store` hold. */
 export interface KeyStore {

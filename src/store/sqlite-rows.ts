@@ -1,5 +1,6 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { Json, StoredConfiguration, StoredRoute } from './store.ts';
+import type { Json } from '../base/json.ts';
+import type { StoredConfiguration, StoredRoute } from './store.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 export type Parameters = Readonly<Record<string, SQLInputValue>>;

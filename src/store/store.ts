@@ -1,3 +1,5 @@
+import type { Json } from '../base/json.ts';
+
 /**
  * Where state lives. Domain verbs, plain values in and out, no client's types: the same contract suite
  * (test/store/contract.ts) runs on every implementation.
@@ -49,9 +51,6 @@ export interface Store {
   /** Ends it; verbs fail afterwards. Closing twice is harmless. */
   close(): Promise<void>;
 }
-
-/** A value that JSON can hold. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /** A model's configuration as it was given: secrets in clear. */
 export interface StoredConfiguration {

@@ -1,8 +1,9 @@
 import { onTestFinished } from 'vitest';
 import type { ProviderTarget } from '../../src/base/config/config.ts';
 import { SluiceError } from '../../src/base/errors.ts';
+import type { Json } from '../../src/base/json.ts';
 import type { Driver, LoadProgress, Runtime } from '../../src/models/driver.ts';
-import type { Json, StoredConfiguration } from '../../src/store/store.ts';
+import type { StoredConfiguration } from '../../src/store/store.ts';
 import type { UpstreamClient } from '../../src/upstream/client.ts';
 import { Http1Client } from '../../src/upstream/http1/http1-client.ts';
 

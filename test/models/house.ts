@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import type { Json } from '../../src/base/json.ts';
 import { Models } from '../../src/models/models.ts';
-import type { Json } from '../../src/store/store.ts';
 import type { Activity } from '../../src/upstream/pick.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeDriver } from './fake-driver.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SluiceError } from '../../src/base/errors.ts';
-import type { Json } from '../../src/store/store.ts';
+import type { Json } from '../../src/base/json.ts';
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts';
 import { startVllmSim, type VllmSim, type VllmSimOptions } from '../vllm-sim/index.ts';
 import { openPlane, type Plane } from './plane.ts';

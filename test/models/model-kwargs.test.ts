@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../../src/base/errors.ts';
+import type { Json } from '../../src/base/json.ts';
 import { parseDuration } from '../../src/models/duration.ts';
 import { parseModelKwargs } from '../../src/models/model-kwargs.ts';
 import { redactedKwargs } from '../../src/models/redaction.ts';
-import type { Json } from '../../src/store/store.ts';
 
 function refusal(kwargs: Readonly<Record<string, Json>>): SluiceError {
   try {

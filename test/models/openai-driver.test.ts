@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { ProviderTarget } from '../../src/base/config/config.ts';
+import type { Json } from '../../src/base/json.ts';
 import { createOpenaiDriver } from '../../src/models/openai-driver.ts';
-import type { Json } from '../../src/store/store.ts';
 import { startUpstream } from '../helpers/scripted-upstream.ts';
 import { configurationOf, openClient, startLoad, targetOf } from './driver-house.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ProviderTarget } from '../../src/base/config/config.ts';
+import type { Json } from '../../src/base/json.ts';
 import { createVllmAttachedDriver } from '../../src/models/vllm-attached-driver.ts';
-import type { Json } from '../../src/store/store.ts';
 import { startVllmSim, type VllmSim, type VllmSimOptions } from '../vllm-sim/index.ts';
 import { configurationOf, openClient, startLoad, targetOf } from './driver-house.ts';
 import { FakeClock } from './fake-clock.ts';

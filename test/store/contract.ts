@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SluiceError } from '../../src/base/errors.ts';
-import type { Json, Store } from '../../src/store/store.ts';
+import type { Json } from '../../src/base/json.ts';
+import type { Store } from '../../src/store/store.ts';
 import { openStore } from './open-store.ts';
 import { configuration, route } from './samples.ts';
 

@@ -1,5 +1,5 @@
 import { SluiceError } from '../../base/errors.ts';
-import type { Json } from '../../store/store.ts';
+import type { Json } from '../../base/json.ts';
 import {
   EXECUTORS,
   GATEWAY_ARGUMENTS,

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Json } from '../../../src/store/store.ts';
+import type { Json } from '../../../src/base/json.ts';
 import { isRunning, pidsIn, untilGone } from '../processes.ts';
 import { SIM_COMMAND } from './fixture.ts';
 

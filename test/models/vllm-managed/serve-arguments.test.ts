@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../../../src/base/errors.ts';
+import type { Json } from '../../../src/base/json.ts';
 import { GATEWAY_ARGUMENTS, OPERATOR_ARGUMENTS } from '../../../src/models/vllm-managed/argument-rules.ts';
 import { modelArgument, serveArguments } from '../../../src/models/vllm-managed/serve-arguments.ts';
-import type { Json } from '../../../src/store/store.ts';
 
 type Engine = Readonly<Record<string, Json>>;
 
