@@ -27,6 +27,8 @@ export interface Lease {
   /** Raw name-value pairs: the credential and the configured headers. */
   readonly headers: readonly string[];
   readonly timeouts: Timeouts;
+  /** US dollars, by LiteLLM's names: `input_cost_per_token`, `cost_per_request`, … */
+  readonly prices: Readonly<Record<string, number>>;
   /** Gives the target back; a second call is harmless. */
   release(): void;
 }
@@ -202,6 +204,8 @@ function leastBusy(namesakes: readonly Replica[], provider: string | null): Repl
   return best;
 }
 
+const NO_PRICES: Readonly<Record<string, number>> = Object.freeze({});
+
 let pickCount = 0;
 
 class Replica {
@@ -236,6 +240,7 @@ class ReplicaLease implements Lease {
   readonly servesVllm: boolean;
   readonly headers: readonly string[];
   readonly timeouts: Timeouts;
+  readonly prices: Readonly<Record<string, number>>;
   #replica: Replica | null;
 
   constructor(replica: Replica) {
@@ -248,6 +253,7 @@ class ReplicaLease implements Lease {
     this.servesVllm = replica.servesVllm;
     this.headers = replica.headers;
     this.timeouts = deployment.timeouts;
+    this.prices = deployment.prices;
     this.#replica = replica;
   }
 
@@ -271,6 +277,7 @@ class ProviderReplica {
       servesVllm: mayServeVllm(target.provider, target.apiBase),
       headers: withCredential(target.provider, target.apiKey, []),
       timeouts: target.timeouts,
+      prices: NO_PRICES,
       release: () => {},
     };
   }
@@ -296,6 +303,7 @@ function routeLease(route: PathRoute): Lease {
     servesVllm: false,
     headers: route.headers,
     timeouts: route.timeouts,
+    prices: route.costPerRequest === null ? NO_PRICES : { cost_per_request: route.costPerRequest },
     release: () => {},
   };
 }
