@@ -34,6 +34,7 @@ function outbound(destination: Destination, apiBase: string, target: string, adm
     servesVllm: false,
     headers: [],
     timeouts: TIMEOUTS,
+    prices: {},
     release: () => {},
   };
   const path = parseRequestPath(target);
