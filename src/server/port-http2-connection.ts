@@ -6,8 +6,8 @@ import { type Deadlined, unwatch, watch } from '../base/deadlines.ts';
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** How long a peer may leave the connection open after our GOAWAY; Node would wait for it forever. */
 const CLOSE_GRACE_MS = 1_000;
-/** How often streams are looked at that may have been reset without anybody's hearing of it. */
-const RESET_LOOK_MS = 500;
+/** How often it is looked whether a stream has been reset without anybody's hearing of it. */
+const LOOK_EVERY_MS = 500;
 
 /** The times of one HTTP/2 connection: Node has none for the preface, and its idle timeout counts open streams too. */
 export class Http2Connection implements Deadlined {
@@ -48,7 +48,7 @@ export class Http2Connection implements Deadlined {
 
   begin(stream: ServerHttp2Stream): void {
     this.#streams.add(stream);
-    stream.on('aborted', destroyIfReset);
+    stream.on('aborted', destroyIfLeftOver);
     if (this.#stage === 'preface' || this.#stage === 'serving') this.#endStageIn(Number.POSITIVE_INFINITY);
   }
 
@@ -83,7 +83,7 @@ export class Http2Connection implements Deadlined {
   }
 
   expire(): void {
-    for (const stream of this.#streams) if (isReset(stream)) stream.destroy();
+    for (const stream of this.#streams) if (isLeftOver(stream)) stream.destroy();
     if (performance.now() < this.#stageEndsAt) {
       this.#setDeadline();
       return;
@@ -141,24 +141,24 @@ export class Http2Connection implements Deadlined {
   }
 
   #setDeadline(): void {
-    const lookAt = this.#streams.size > 0 ? performance.now() + RESET_LOOK_MS : Number.POSITIVE_INFINITY;
+    const lookAt = this.#streams.size > 0 ? performance.now() + LOOK_EVERY_MS : Number.POSITIVE_INFINITY;
     this.deadlineAt = Math.min(lookAt, this.#stageEndsAt);
   }
 }
 
 /**
- * Reset by its peer with NO_ERROR before its response was out. Any other code destroys a stream; for this one Node waits
- * until the request's body is read to the end, and whoever holds that back because the upstream is slow never does.
+ * Over, and not destroyed. For a stream that is reset with NO_ERROR, other than with any other code, Node waits until
+ * the request's body is read to the end, and whoever holds that back because the upstream is slow never does. Nobody
+ * here closes a stream before its response is out.
  */
-function isReset(stream: ServerHttp2Stream): boolean {
-  const isCut = stream.aborted || !stream.writableFinished;
-  return isCut && stream.closed && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+function isLeftOver({ closed, rstCode }: ServerHttp2Stream): boolean {
+  return closed && rstCode === constants.NGHTTP2_NO_ERROR;
 }
 
-/** Tells at once of all but those whose response had been ended, and waits for the client: `aborted` isn't emitted then. */
-function destroyIfReset(this: ServerHttp2Stream): void {
-  // Not before whoever resets it himself has done so.
+/** Tells at once of those whose response had not been ended; for the others `aborted` isn't emitted. */
+function destroyIfLeftOver(this: ServerHttp2Stream): void {
+  // Whoever resets it himself does so behind the event.
   queueMicrotask(() => {
-    if (isReset(this)) this.destroy();
+    if (isLeftOver(this)) this.destroy();
   });
 }

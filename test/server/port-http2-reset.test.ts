@@ -69,6 +69,18 @@ describe('a client that resets a stream with NO_ERROR while its body is held bac
     expect(inFlight()).toBe(0);
   });
 
+  test('is gone soon when its response was complete and taken but for the trailers', async () => {
+    const { stream, res, closed, inFlight } = await heldRequest();
+    // Sent behind the trailers, which are sent never.
+    res.stream.respond({ ':status': 200 }, { waitForTrailers: true });
+    res.stream.removeAllListeners('wantTrailers');
+    res.stream.end();
+    await once(res.stream, 'finish');
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    await closed;
+    expect(inFlight()).toBe(0);
+  });
+
   test('is gone soon when it leaves the connection with it', async () => {
     const { stream, res, closed, inFlight } = await heldRequest();
     res.end('all');
