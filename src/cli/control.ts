@@ -20,6 +20,12 @@ const DEFAULT_URL = 'http://localhost:4000';
 /** Sets the command's result. */
 export type Finish = (code: number) => void;
 
+/** What shells report for a program that Ctrl-C has ended. */
+const INTERRUPTED = 130;
+
+/** Ctrl-C was pressed; the message says what that means for what was under way. */
+export class Interrupted extends Error {}
+
 /** Adds the options that all such commands have. */
 export function controlOptions(command: Command): Command {
   return command
@@ -50,6 +56,11 @@ export async function withControl(
       err: process.stderr,
     });
   } catch (thrown) {
+    if (thrown instanceof Interrupted) {
+      process.stderr.write(`${thrown.message}\n`);
+      finish(INTERRUPTED);
+      return;
+    }
     process.stderr.write(`sluice: ${explain(thrown, url)}\n`);
     finish(1);
   }
@@ -82,6 +93,11 @@ function isUnreachable(error: ConnectError): boolean {
 
 function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** The command line itself asks for what can't be, which the gateway couldn't know. */
+export function misuse(message: string): ConnectError {
+  return new ConnectError(message, Code.InvalidArgument);
 }
 
 /** Collects an option that may be said several times. */

@@ -1,10 +1,10 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Command } from 'commander';
-import { stateName } from '../sdk/model-states.ts';
-import { type Control, controlOptions, type Finish, withControl } from './control.ts';
+import { type Control, controlOptions, type Finish, Interrupted, misuse, withControl } from './control.ts';
 import { LoadProgress } from './load-progress.ts';
+import { described, failureInShort, type ModelRow, modelRows, plainFrom, stateOf } from './model-rows.ts';
 import { addSetting, parseObject } from './settings.ts';
-import { printable, table } from './table.ts';
+import { printable, table, word } from './table.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -20,6 +20,9 @@ export function addModelsCommand(program: Command, finish: Finish): void {
   add('list', 'every configuration and where its model stands').action((options: Options) =>
     withControl(options, finish, list),
   );
+  add('show', 'a configuration, its settings, and how its model stands')
+    .argument('<config-id or model-id>')
+    .action((id: string, options: Options) => withControl(options, finish, (control) => show(control, id)));
   add('configure', 'store a configuration and print its id')
     .argument('<model-id>', 'the name that requests ask for')
     .requiredOption('--type <type>', 'openai or vllm')
@@ -57,51 +60,36 @@ export function addModelsCommand(program: Command, finish: Finish): void {
     );
 }
 
-async function list({ client, json, out }: Control): Promise<void> {
-  const [{ configurations }, { statuses }] = await Promise.all([
-    client.models.listConfigurations({}),
-    client.models.listModelStatuses({}),
-  ]);
-  const rows = configurations.map((configuration) => {
-    const status = statuses.find(
-      ({ modelId, configId }) => modelId === configuration.modelId && configId === configuration.configId,
-    );
-    return { configuration, state: status === undefined ? 'stopped' : stateName(status.state), status };
-  });
+async function list(control: Control): Promise<void> {
+  const { json, out } = control;
+  const rows = await modelRows(control);
   if (json) {
-    const plain = rows.map(({ configuration, state, status }) => ({
-      config_id: configuration.configId,
-      model_id: configuration.modelId,
-      model_name: configuration.modelName,
-      model_type: configuration.modelType,
-      model_kwargs: configuration.modelKwargs ?? {},
-      state,
-      failure: status?.failure ?? '',
-    }));
-    out(`${JSON.stringify(plain, null, 2)}\n`);
+    out(`${JSON.stringify(rows.map(plainFrom), null, 2)}\n`);
     return;
   }
   if (rows.length === 0) {
-    out('No model is configured. sluice models configure --help\n');
+    out('No models are configured. Add one: sluice models configure <model-id> --type vllm --name <name>\n');
     return;
   }
   out(
     table(
       ['MODEL', 'STATE', 'TYPE', 'NAME', 'CONFIGURATION'],
-      rows.map(({ configuration, state }) => [
-        configuration.modelId,
-        state,
-        configuration.modelType,
-        configuration.modelName,
-        configuration.configId,
-      ]),
+      rows.map((row) => {
+        const { modelId, modelType, modelName, configId } = row.configuration;
+        return [modelId, stateOf(row), modelType, modelName, configId];
+      }),
     ),
   );
-  for (const { status } of rows) {
-    if (status !== undefined && status.failure !== '') {
-      out(`\n${printable(status.modelId)} failed: ${status.failure}\n`);
-    }
-  }
+  const failed = rows.flatMap(({ status }) =>
+    status === undefined || status.failure === '' ? [] : [status],
+  );
+  if (failed.length > 0) out(`\n${failed.map(failureInShort).join('')}`);
+}
+
+async function show(control: Control, id: string): Promise<void> {
+  const { json, out } = control;
+  const row = chosenOf(await modelRows(control), id);
+  out(json ? `${JSON.stringify(plainFrom(row), null, 2)}\n` : described(row));
 }
 
 async function configure({ client, json, out }: Control, modelId: string, options: Options): Promise<void> {
@@ -116,19 +104,37 @@ async function configure({ client, json, out }: Control, modelId: string, option
 
 async function load(control: Control, id: string): Promise<void> {
   const { client, json, out, err } = control;
-  const configId = await configIdFrom(control, id);
+  const { configurations } = await client.models.listConfigurations({});
+  const rows = configurations.map((configuration) => ({ configuration }));
+  const { configId, modelId } = chosenOf(rows, id).configuration;
   const progress = new LoadProgress(err);
   const over = new AbortController();
-  const loading = client.models.loadModel({ configId }).finally(() => over.abort());
+  const interrupted = onInterrupt();
+  const loading = client.models
+    .loadModel({ configId }, { signal: interrupted.signal })
+    .finally(() => over.abort());
   const watching = json ? Promise.resolve() : watch(control, configId, { progress, over: over.signal });
   try {
     const { message } = await loading;
     await watching;
     progress.close();
     out(json ? `${JSON.stringify({ message, config_id: configId })}\n` : `${message}\n`);
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    progress.close();
+    throw new Interrupted(`The load goes on. To stop it: sluice models unload ${word(modelId)}`);
   } finally {
     progress.close();
+    interrupted.release();
   }
+}
+
+/** Aborts at Ctrl-C, which ends the program by itself again after `release`. */
+function onInterrupt(): { readonly signal: AbortSignal; release(): void } {
+  const pressed = new AbortController();
+  const press = () => pressed.abort();
+  process.once('SIGINT', press);
+  return { signal: pressed.signal, release: () => void process.off('SIGINT', press) };
 }
 
 /** Shows each status until the load is over; a status from before it began ends the stream early. */
@@ -150,18 +156,19 @@ async function watch(
   }
 }
 
-/** A configuration's id as it is; of a model its only configuration's. */
-async function configIdFrom({ client }: Control, id: string): Promise<string> {
-  const { configurations } = await client.models.listConfigurations({});
-  if (configurations.some(({ configId }) => configId === id)) return id;
-  const own = configurations.filter(({ modelId }) => modelId === id);
-  const [only] = own;
-  if (only === undefined) return id; // the gateway says that it doesn't know it
-  if (own.length === 1) return only.configId;
-  throw new ConnectError(
-    `${id} has several configurations, name one of them: ${own.map(({ configId }) => configId).join(', ')}`,
-    Code.InvalidArgument,
+/** A configuration by its id, or the only one of a model. */
+function chosenOf<Row extends Pick<ModelRow, 'configuration'>>(rows: readonly Row[], id: string): Row {
+  const named = rows.find(({ configuration }) => configuration.configId === id);
+  if (named !== undefined) return named;
+  const [only, ...others] = rows.filter(({ configuration }) => configuration.modelId === id);
+  if (only === undefined) {
+    throw misuse(`there is neither a model nor a configuration ${word(id)} (sluice models list shows them)`);
+  }
+  if (others.length === 0) return only;
+  const each = [only, ...others].map(({ configuration: { configId, modelName, modelKwargs } }) =>
+    printable(`${configId}  ${modelName}  ${JSON.stringify(modelKwargs ?? {})}`),
   );
+  throw misuse(`${word(id)} has several configurations; name one of them by its id:\n  ${each.join('\n  ')}`);
 }
 
 async function infer(

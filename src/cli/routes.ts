@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { PassthroughEndpoint } from '../sdk/passthrough-endpoint.ts';
-import { type Control, collect, controlOptions, type Finish, withControl } from './control.ts';
+import { type Control, collect, controlOptions, type Finish, misuse, withControl } from './control.ts';
 import { addPair, parseAmount } from './settings.ts';
-import { table } from './table.ts';
+import { table, word } from './table.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -32,25 +32,31 @@ export function addRoutesCommand(program: Command, finish: Finish): void {
       }),
     );
   routeOptions(add('update', 'change what is given of a route, the rest stays'))
-    .argument('<id>')
+    .argument('<id or path>')
     .option('--path <path>', 'where clients call it')
     .option('--target <url>', 'where it goes')
-    .action((endpointId: string, options: Options) =>
+    .action((id: string, options: Options) =>
       withControl(options, finish, async (control) => {
+        const changes = fieldsFrom(options);
+        if (options.path === undefined && options.target === undefined && Object.keys(changes).length === 0)
+          throw misuse('there is nothing to change: say what (sluice routes update --help)');
+        const endpointId = await idFrom(control, id);
         const { endpoints } = await control.client.passthrough.updateEndpoint({
           endpointId,
           ...(typeof options.path === 'string' && { path: options.path }),
           ...(typeof options.target === 'string' && { target: options.target }),
-          ...fieldsFrom(options),
+          ...changes,
         });
         show(control, endpoints);
       }),
     );
   add('delete', 'remove a route; requests under way finish')
-    .argument('<id>')
-    .action((endpointId: string, options: Options) =>
+    .argument('<id or path>')
+    .action((id: string, options: Options) =>
       withControl(options, finish, async (control) => {
+        const endpointId = await idFrom(control, id);
         const { endpoints } = await control.client.passthrough.deleteEndpoint({ endpointId });
+        if (!control.json) control.out('Deleted:\n');
         show(control, endpoints);
       }),
     );
@@ -87,13 +93,25 @@ function fieldsFrom(options: Options) {
   };
 }
 
+/** A route by its id, or by a path that it has alone. */
+async function idFrom({ client }: Control, id: string): Promise<string> {
+  // No id begins so; one that doesn't exist is the gateway's to refuse.
+  if (!id.startsWith('/')) return id;
+  const { endpoints } = await client.passthrough.listEndpoints({});
+  const [only, ...others] = endpoints.filter(({ path }) => path === id.replace(/\/\*$/, ''));
+  if (only === undefined) throw misuse(`there is no route ${word(id)} (sluice routes list shows them)`);
+  if (others.length === 0) return only.id;
+  const each = [only, ...others].map(({ id, methods }) => `${id}  ${methods.join(',')}`);
+  throw misuse(`${word(id)} has several routes; name one of them by its id:\n  ${each.join('\n  ')}`);
+}
+
 function show({ json, out }: Control, endpoints: readonly PassthroughEndpoint[]): void {
   if (json) {
     out(`${JSON.stringify(endpoints.map(plainFrom), null, 2)}\n`);
     return;
   }
   if (endpoints.length === 0) {
-    out('No routes. sluice routes create --help\n');
+    out('There are no routes. Add one: sluice routes create <path> <target>\n');
     return;
   }
   out(

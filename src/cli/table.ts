@@ -20,3 +20,9 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ');
 }
+
+/** A name as a shell takes it for one word, and without anything that a terminal would act on. */
+export function word(name: string): string {
+  const shown = printable(name);
+  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
+}

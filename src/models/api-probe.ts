@@ -1,6 +1,7 @@
 import { nearest } from '../base/config/nearest.ts';
 import { SluiceError } from '../base/errors.ts';
 import { type UpstreamClient, UpstreamFailure } from '../upstream/client.ts';
+import { targetFrom } from '../upstream/origin.ts';
 import { ask, textOf } from './exchange.ts';
 import { isJsonObject, parseJson } from './json.ts';
 import { messageOf } from './upstream-refusal.ts';
@@ -61,19 +62,21 @@ export async function probe(api: ProbedApi, endpoint: string, signal: AbortSigna
     return { kind: 'answer', status, message: null, text: text ?? '' };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof UpstreamFailure) return probeOfFailure(error);
+    if (error instanceof UpstreamFailure) return probeOfFailure(error, api);
     if (limit.aborted) return { kind: 'silent', why: `no answer within ${PROBE_TIMEOUT_MS / 1000} s` };
     throw error;
   }
 }
 
-function probeOfFailure(failure: UpstreamFailure): Probe {
+function probeOfFailure(failure: UpstreamFailure, { apiBase }: ProbedApi): Probe {
   const { kind, message } = failure;
+  // Whoever tells of silence tells of where, too.
+  const why = message.replace(`${targetFrom(apiBase).origin.key}: `, '');
   switch (kind) {
     case 'connect':
       return codeOf(failure) === 'ENOTFOUND'
         ? { kind: 'hopeless', why: `there is no such host (${message})` }
-        : { kind: 'silent', why: message };
+        : { kind: 'silent', why };
     case 'tls':
       return { kind: 'hopeless', why: `TLS failed (${message})` };
     case 'forbidden_address':
@@ -83,7 +86,7 @@ function probeOfFailure(failure: UpstreamFailure): Probe {
     case 'idle_timeout':
     case 'reset':
     case 'protocol':
-      return { kind: 'silent', why: message };
+      return { kind: 'silent', why };
   }
 }
 

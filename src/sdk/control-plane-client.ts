@@ -1,5 +1,6 @@
 import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
+import { KeyService } from '../../gen/sluice/v1/key_service_pb.ts';
 import { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
 import { PassthroughService } from '../../gen/sluice/v1/passthrough_service_pb.ts';
 
@@ -12,6 +13,7 @@ export interface ControlPlaneClientOptions {
 
 /** Typed clients of a gateway's services. Their calls reject with ConnectError. */
 export interface ControlPlaneClient {
+  readonly keys: Client<typeof KeyService>;
   readonly models: Client<typeof ModelService>;
   readonly passthrough: Client<typeof PassthroughService>;
 }
@@ -27,6 +29,7 @@ export function createControlPlaneClient(options: ControlPlaneClientOptions): Co
     interceptors: options.apiKey === null ? [] : [withKey(options.apiKey)],
   });
   return {
+    keys: createClient(KeyService, transport),
     models: createClient(ModelService, transport),
     passthrough: createClient(PassthroughService, transport),
   };

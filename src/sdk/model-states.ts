@@ -6,7 +6,12 @@ import {
   ModelStateSchema,
 } from '../../gen/sluice/v1/model_pb.ts';
 
-export { LoadStage, ModelState, type ModelStatus } from '../../gen/sluice/v1/model_pb.ts';
+export {
+  LoadStage,
+  type ModelConfiguration,
+  ModelState,
+  type ModelStatus,
+} from '../../gen/sluice/v1/model_pb.ts';
 
 /** What people call a state: `ready`; `unknown` for one that a newer gateway has. */
 export function stateName(state: ModelState): string {
@@ -20,5 +25,7 @@ export function stageName(stage: LoadStage): string {
 
 function nameOf(schema: DescEnum, number: number): string {
   const value = number === 0 ? undefined : schema.value[number];
-  return value === undefined ? 'unknown' : value.localName.toLowerCase().replaceAll('_', ' ');
+  return value === undefined
+    ? 'unknown'
+    : value.localName.toLowerCase().replaceAll('_', ' ').replace('kv cache', 'KV cache');
 }

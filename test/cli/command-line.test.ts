@@ -1,22 +1,6 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { run } from '../../src/cli/main.ts';
+import { describe, expect, test } from 'vitest';
 import { runProgram } from '../helpers/program.ts';
-
-/** Runs a command line in this process. */
-async function runHere(
-  ...args: readonly string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const written = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    const spy = vi.spyOn(process[stream], 'write').mockImplementation((text) => {
-      written[stream] += String(text);
-      return true;
-    });
-    onTestFinished(() => spy.mockRestore());
-  }
-  const code = await run(args);
-  return { code, ...written };
-}
+import { runHere } from './run-here.ts';
 
 describe('the command line', () => {
   test('--help shows usage, options, examples and exit codes', async () => {
