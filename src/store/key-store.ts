@@ -11,8 +11,8 @@ export interface KeyStore {
   /** A page of those that match, newest first, and how many match. */
   keys(query: KeyQuery): Promise<KeyPage>;
   /**
-   * Replaces a key by what `change` makes of it, in one step; see `updateRoute`. Its id stays; `spend` is what is
-   * stored, so that a change doesn't undo spending.
+   * Replaces a key by what `change` makes of it, in one step; see `updateRoute`. Its id stays. `spend` is written only
+   * when `change` returns another one than it was given: then what is stored becomes that, else no spending is undone.
    * @returns the key as it is stored now; null: no such key
    * @throws SluiceError `already_exists` as `createKey` does
    */
@@ -23,7 +23,9 @@ export interface KeyStore {
   keysVersion(): Promise<number>;
   /**
    * Adds to what keys have spent, all in one step. A budget that is due begins anew first: `resetAt` moves on by
-   * whole periods until it is beyond `now`. Keys that don't exist any more are passed over.
+   * whole periods until it is beyond `now`. Keys that don't exist any more are passed over. Sums are exact, in whole
+   * nano-dollars (src/store/spending.ts).
+   * @throws RangeError when an amount is negative or no number; nothing is added then
    */
   addSpend(spent: readonly Spending[], now: number): Promise<void>;
 }

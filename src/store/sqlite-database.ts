@@ -83,6 +83,15 @@ export class SqliteDatabase {
     }
   }
 
+  /** Does `work`, which only reads: all of it sees the same moment. */
+  async snapshot<T>(work: () => T): Promise<T> {
+    try {
+      return await this.#patiently(() => this.#transaction(work, 'beginReading'));
+    } catch (thrown) {
+      throw verbErrorFrom(thrown);
+    }
+  }
+
   /** Does `work` as one transaction: whole, or not at all when it throws. It may be done several times. */
   async write<T>(work: () => T): Promise<T> {
     try {
@@ -198,8 +207,8 @@ export class SqliteDatabase {
     return statement;
   }
 
-  #transaction<T>(work: () => T): T {
-    this.run('begin');
+  #transaction<T>(work: () => T, begin: 'begin' | 'beginReading' = 'begin'): T {
+    this.run(begin);
     try {
       const result = work();
       this.run('commit');

@@ -67,19 +67,23 @@ export function text(row: Row, column: string): string {
   return value;
 }
 
-function number(row: Row, column: string): number | null {
+export function textOrNull(row: Row, column: string): string | null {
+  return row[column] === null ? null : text(row, column);
+}
+
+export function number(row: Row, column: string): number | null {
   const value = row[column];
   if (value === null || typeof value === 'number') return value;
   throw new TypeError(`column ${column} holds no number`);
 }
 
-function flag(row: Row, column: string): boolean | null {
+export function flag(row: Row, column: string): boolean | null {
   const value = number(row, column);
   return value === null ? null : value !== 0;
 }
 
 /** Mappings lose their prototype: `headers['constructor']` is what was stored under that name, or nothing. */
-function json(row: Row, column: string): Json {
+export function json(row: Row, column: string): Json {
   return JSON.parse(text(row, column), (_name, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.setPrototypeOf(value, null)

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The statements of sql/statements.sql. */
+/** The statements of sql/statements.sql and sql/key-statements.sql. */
 export const STATEMENT_NAMES = [
   'walMode',
   'schemaVersion',
@@ -8,6 +8,7 @@ export const STATEMENT_NAMES = [
   'tableCount',
   'dataVersion',
   'begin',
+  'beginReading',
   'commit',
   'rollback',
   'insertConfiguration',
@@ -23,6 +24,28 @@ export const STATEMENT_NAMES = [
   'selectNamesakes',
   'updateRoute',
   'deleteRoute',
+  'insertKey',
+  'updateKey',
+  'deleteKey',
+  'selectKey',
+  'selectKeyByToken',
+  'selectKeyByAlias',
+  'selectKeyWithTokens',
+  'selectKeyWithAlias',
+  'selectKeys',
+  'countKeys',
+  'selectKeysOfUser',
+  'countKeysOfUser',
+  'selectKeysOfTeam',
+  'countKeysOfTeam',
+  'selectKeysOfUserInTeam',
+  'countKeysOfUserInTeam',
+  'selectKeysVersion',
+  'bumpKeysVersion',
+  'setSpend',
+  'addSpend',
+  'selectDueBudget',
+  'beginBudgetAnew',
 ] as const;
 
 export type StatementName = (typeof STATEMENT_NAMES)[number];
@@ -49,7 +72,7 @@ let loaded: SqlSources | null = null;
 export function sqlSources(): SqlSources {
   loaded ??= {
     connection: source('connection.sql'),
-    statements: statementsFrom(source('statements.sql')),
+    statements: statementsFrom(source('statements.sql') + source('key-statements.sql')),
     migrations: readdirSync(new URL('migrations/', FOLDER))
       .filter((name) => name.endsWith('.sql'))
       .sort()
@@ -78,10 +101,10 @@ function statementsFrom(text: string): ReadonlyMap<StatementName, string> {
   const statements = new Map<StatementName, string>();
   for (const name of STATEMENT_NAMES) {
     const sql = found.get(name);
-    if (sql === undefined) throw new Error(`sql/statements.sql: has no ${name}`);
+    if (sql === undefined) throw new Error(`sql/*statements.sql: nothing is called ${name}`);
     statements.set(name, sql);
     found.delete(name);
   }
-  if (found.size > 0) throw new Error(`sql/statements.sql: nobody uses ${[...found.keys()].join(', ')}`);
+  if (found.size > 0) throw new Error(`sql/*statements.sql: nobody uses ${[...found.keys()].join(', ')}`);
   return statements;
 }

@@ -1,6 +1,7 @@
 import { ROUTE_METHODS } from '../base/config/pass-through.ts';
 import { SluiceError } from '../base/errors.ts';
 import { SqliteDatabase, type SqliteOptions } from './sqlite-database.ts';
+import { SqliteKeyStore } from './sqlite-key-store.ts';
 import {
   configurationFrom,
   methodsFrom,
@@ -19,10 +20,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   return new SqliteStore(await SqliteDatabase.open(options));
 }
 
-class SqliteStore implements Store {
+class SqliteStore extends SqliteKeyStore implements Store {
   readonly #database: SqliteDatabase;
 
   constructor(database: SqliteDatabase) {
+    super(database);
     this.#database = database;
   }
 

@@ -1,4 +1,5 @@
 import type { Json } from '../base/json.ts';
+import type { KeyStore } from './key-store.ts';
 
 /**
  * Where state lives. Domain verbs, plain values in and out, no client's types: the same contract suite
@@ -8,7 +9,7 @@ import type { Json } from '../base/json.ts';
  * changes nothing stored; their mappings have no prototype. A verb that can't be done just now throws SluiceError
  * `store_unavailable`, with what the store's client said as `cause`.
  */
-export interface Store {
+export interface Store extends KeyStore {
   /** @throws SluiceError `already_exists` when the id is taken */
   createConfiguration(configuration: StoredConfiguration): Promise<void>;
   /** Null: no such configuration. */

@@ -5,14 +5,14 @@ import { Models } from '../../src/models/models.ts';
 import type { Activity } from '../../src/upstream/pick.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeDriver } from './fake-driver.ts';
-import { MemoryStore } from './memory-store.ts';
+import { type FragileStore, openFragileStore } from './fragile-store.ts';
 
 /** Models over a fake driver, a fake clock and a store in memory. */
 export interface House {
   readonly models: Models;
   readonly driver: FakeDriver;
   readonly clock: FakeClock;
-  readonly store: MemoryStore;
+  readonly store: FragileStore;
   /** What the data plane did, by model id. */
   readonly activity: Map<string, Activity>;
   readonly lines: readonly string[];
@@ -23,7 +23,9 @@ export interface House {
 
 export const DRAIN_TIMEOUT_MS = 10_000;
 
-export async function openHouse(store = new MemoryStore(), clock = new FakeClock()): Promise<House> {
+export async function openHouse(given: FragileStore | null = null): Promise<House> {
+  const store = given ?? (await openFragileStore());
+  const clock = new FakeClock();
   const driver = new FakeDriver();
   const lines: string[] = [];
   const activity = new Map<string, Activity>();

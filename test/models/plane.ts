@@ -11,7 +11,7 @@ import { PROVIDERS } from '../../src/upstream/providers.ts';
 import { openClient } from './driver-house.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeDriver } from './fake-driver.ts';
-import { MemoryStore } from './memory-store.ts';
+import { openFragileStore } from './fragile-store.ts';
 
 /** Models, a data plane that follows them, and inference over both; upstreams are real sockets. */
 export interface Plane {
@@ -37,7 +37,7 @@ export async function openPlane(options: PlaneOptions = {}): Promise<Plane> {
   const clock = new FakeClock();
   const replicas = new ReplicaTable();
   const models = new Models({
-    store: new MemoryStore(),
+    store: await openFragileStore(),
     clock,
     drivers: options.drivers ?? { openai: () => driver, vllm: () => driver },
     logger: pino({ level: 'silent' }),

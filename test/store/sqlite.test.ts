@@ -181,7 +181,7 @@ describe('a file that can’t be used is told of in one line', () => {
     expect(await refusal(file)).toBe(
       told(
         file,
-        `a newer version of Sluice wrote it (schema 99; this one knows 1); start that version, or ${ELSEWHERE}`,
+        `a newer version of Sluice wrote it (schema 99; this one knows 2); start that version, or ${ELSEWHERE}`,
       ),
     );
   });

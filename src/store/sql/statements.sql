@@ -1,4 +1,4 @@
--- Every statement of the SQLite store. Each stands below its name, and is prepared once.
+-- Every statement of the SQLite store but those on virtual keys. Each stands below its name, and is prepared once.
 
 -- name: walMode
 PRAGMA journal_mode = WAL;
@@ -19,6 +19,10 @@ PRAGMA data_version;
 -- name: begin
 -- The lock is taken at once: taken later, it fails where another process has written since the beginning.
 BEGIN IMMEDIATE;
+
+-- name: beginReading
+-- What is read until the end is of one moment; writers aren't held up.
+BEGIN DEFERRED;
 
 -- name: commit
 COMMIT;
