@@ -31,12 +31,18 @@ export const GATEWAY_ARGUMENTS: Readonly<Record<string, string>> = {
 /** What reaches beyond serving a model; the operator may allow each by name (`vllm_allowed_arguments`). */
 export const OPERATOR_ARGUMENTS: Readonly<Record<string, string>> = {
   allowed_local_media_path: "lets requests read the machine's files",
+  data_parallel_address: 'joins other machines, whose messages may hold code',
   enable_log_outputs: 'writes what the model answers into the log',
   enable_log_requests: 'writes prompts into the log',
   io_processor_plugin: 'loads code by its name',
+  kv_events_config: 'tells the network what is in prompts',
   log_config_file: 'loads code that a file names',
+  logits_processor_pattern: 'lets requests load code by its name',
   logits_processors: 'loads code by its name',
+  master_addr: 'joins other machines, whose messages may hold code',
   middleware: 'loads code by its name',
+  mm_encoder_fp8_scale_save_path: 'writes a file wherever it says',
+  model_class_overrides: 'loads code by its name',
   profiler_config: 'writes files wherever it says',
   reasoning_parser_plugin: 'loads code from a file',
   scheduler_cls: 'loads code by its name',
@@ -53,6 +59,7 @@ export const JUDGED_ARGUMENTS: readonly string[] = [
   'chat_template',
   'distributed_executor_backend',
   'hf_token',
+  'spec_method',
 ];
 
 /** Whole names that are the beginning of a refused one. */
@@ -68,6 +75,16 @@ export const JSON_LISTS: ReadonlySet<string> = new Set([
   'allowed_origins',
 ]);
 
+/** A method of speculative decoding whose model is the name of a class. */
+export const CUSTOM_METHOD = /custom/;
+
+/**
+ * What the names of such settings end in, on the command line and in mappings, also those of a vLLM to come. LMCache's
+ * have dots in them (`lmcache.storage_plugin.NAME.module_path`).
+ */
+export const LOADS_CODE =
+  /(^|[._-])(module(_path|_name)?|plugins?(_locations)?|cls|class(_name|_path|_overrides)?)$/i;
+
 /** Inside arguments that are mappings (`kv_transfer_config`, `compilation_config`, …), at any depth. */
 export interface InnerRule {
   readonly key: RegExp;
@@ -77,9 +94,18 @@ export interface InnerRule {
 }
 
 export const INNER_RULES: readonly InnerRule[] = [
-  { key: /(^|_)(module_path|plugin|cls|class)$/, value: null, why: 'loads code by its name' },
+  { key: LOADS_CODE, value: null, why: 'loads code by its name' },
+  // LMCache's connectors of others
+  { key: /(^|[._])remote_url$/, value: /^\s*external:/i, why: 'loads code by its name' },
+  {
+    key: /^kv_ip$/,
+    value: /^(?!(127\.[\d.]+|localhost|::1)$)/,
+    why: 'joins other machines, whose messages may hold code',
+  },
   // kv_transfer_config, ec_transfer_config: a connector of vLLM's own is a bare name.
   { key: /connector$/, value: /[.:/\\]/, why: 'loads code by its name' },
+  // Loaded by some models of vLLM whatever trust_remote_code says (CVE-2025-66448).
+  { key: /^auto_map$/, value: null, why: 'runs code that comes with the model' },
   { key: /^trust_remote_code$/, value: /^(?!false$)/, why: 'runs code that comes with the model' },
   // compilation_config
   { key: /^backend$/, value: /[.:/\\]/, why: 'loads code by its name' },
@@ -88,5 +114,5 @@ export const INNER_RULES: readonly InnerRule[] = [
   { key: /^(local_)?cache_dir$/, value: null, why: 'runs code that was compiled before' },
   { key: /^debug_dump_path$/, value: null, why: 'writes files wherever it says' },
   // speculative_config
-  { key: /^method$/, value: /custom/, why: 'loads code by its name' },
+  { key: /^method$/, value: CUSTOM_METHOD, why: 'loads code by its name' },
 ];

@@ -1,11 +1,13 @@
 import { SluiceError } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import {
+  CUSTOM_METHOD,
   EXECUTORS,
   GATEWAY_ARGUMENTS,
   INNER_RULES,
   JSON_LISTS,
   JUDGED_ARGUMENTS,
+  LOADS_CODE,
   OPERATOR_ARGUMENTS,
   WHOLE_NAMES,
 } from './argument-rules.ts';
@@ -91,7 +93,7 @@ function nameProblem(
     return 'is no name of an argument: small letters, digits and underscores';
   const decided = own(GATEWAY_ARGUMENTS, name);
   if (decided !== null) return `can't be set: ${decided}`;
-  const reaching = own(OPERATOR_ARGUMENTS, name);
+  const reaching = own(OPERATOR_ARGUMENTS, name) ?? (LOADS_CODE.test(name) ? 'loads code by its name' : null);
   if (reaching !== null && value !== false && !allowed.has(name)) return refusal(reaching, name);
   if (REFUSED.includes(name) || WHOLE_NAMES.has(name)) return null;
   // vLLM takes any beginning of a name for the name: `--middlew` would be `--middleware`.
@@ -143,6 +145,10 @@ function judgedProblem(name: string, value: Json): string | null {
     case 'distributed_executor_backend':
       if (typeof value === 'string' && EXECUTORS.has(value)) return null;
       return `${refusal('loads code by its name', name)}; free are ${[...EXECUTORS].join(', ')}`;
+    case 'spec_method':
+      return typeof value === 'string' && CUSTOM_METHOD.test(value)
+        ? refusal('loads code by its name', name)
+        : null;
     case 'chat_template':
       // What vLLM itself goes by: a template has one of these, a path has none.
       if (typeof value === 'string' && /[{}\n]/.test(value)) return null;

@@ -56,6 +56,23 @@ describe('engine arguments', () => {
       ['--kv-transfer-config', '{"kv_connector":"NixlConnector"}'],
     ],
     [{ host: null, worker_cls: null }, []],
+    [{ spec_method: 'eagle3', spec_model: 'a/b' }, ['--spec-method', 'eagle3', '--spec-model', 'a/b']],
+    [
+      { hf_overrides: { quantization_config: { modules_to_not_convert: ['lm_head'] }, num_classes: 2 } },
+      ['--hf-overrides', '{"quantization_config":{"modules_to_not_convert":["lm_head"]},"num_classes":2}'],
+    ],
+    [
+      {
+        kv_transfer_config: {
+          kv_ip: '127.0.0.1',
+          kv_connector_extra_config: { 'lmcache.remote_url': 'redis://h' },
+        },
+      },
+      [
+        '--kv-transfer-config',
+        '{"kv_ip":"127.0.0.1","kv_connector_extra_config":{"lmcache.remote_url":"redis://h"}}',
+      ],
+    ],
   ])('%j', (engine, expected) => {
     expect(words(engine)).toEqual(expected);
   });
@@ -121,6 +138,43 @@ describe('engine arguments', () => {
       'structured_outputs_config: "reasoning_parser_plugin" in it is refused',
     ],
     [{ additional_config: [{ a: { worker_cls: 'x' } }] }, 'additional_config: "worker_cls" in it is refused'],
+    [{ spec_method: 'custom_class', spec_model: 'evil.Proposer' }, 'spec_method: is refused, since it loads'],
+    [{ hf_overrides: { vision_config: { auto_map: { AutoConfig: 'evil/x--m.C' } } } }, '"auto_map" in it'],
+    [{ kv_transfer_config: { kv_ip: '203.0.113.9' } }, '"kv_ip" in it is refused, since it joins'],
+    // LMCache takes its configuration from here: with dots in its names, as a text within, as a URL.
+    [
+      {
+        kv_transfer_config: {
+          kv_connector_extra_config: {
+            'lmcache.extra_config': {
+              'storage_plugin.x.module_path': 'os',
+              'storage_plugin.x.class_name': 'system',
+            },
+          },
+        },
+      },
+      'kv_transfer_config: "storage_plugin.x.module_path" in it is refused',
+    ],
+    [
+      {
+        kv_transfer_config: {
+          kv_connector_extra_config: { 'lmcache.extra_config': '{"storage_plugin.x.module_path":"os"}' },
+        },
+      },
+      'kv_transfer_config: "storage_plugin.x.module_path" in it is refused',
+    ],
+    [
+      { kv_transfer_config: { kv_connector_extra_config: { 'lmcache.runtime_plugin_locations': ['/x'] } } },
+      'kv_transfer_config: "lmcache.runtime_plugin_locations" in it is refused',
+    ],
+    [
+      {
+        kv_transfer_config: {
+          kv_connector_extra_config: { 'lmcache.remote_url': 'external://h:0/evil.mod/?a' },
+        },
+      },
+      'kv_transfer_config: "lmcache.remote_url" in it is refused',
+    ],
     [
       { mm_processor_kwargs: { trust_remote_code: true } },
       'mm_processor_kwargs: "trust_remote_code" in it is refused',
@@ -138,6 +192,21 @@ describe('engine arguments', () => {
       "model_kwargs.port: can't be set: the gateway picks a free one",
       'model_kwargs.worker_cls: is refused, since it loads code by its name; the operator may allow it with general_settings.vllm_allowed_arguments: [worker_cls]',
     ]);
+  });
+
+  test.each([
+    'data_parallel_address',
+    'kv_events_config',
+    'logits_processor_pattern',
+    'master_addr',
+    'mm_encoder_fp8_scale_save_path',
+    'model_class_overrides',
+    // None of today's, but nobody needs to be told what these do.
+    'sampler_cls',
+    'router-plugin',
+    'cache_module_path',
+  ])('%s reaches beyond serving a model', (name) => {
+    expect(refusal({ [name]: 'x' }).message).toContain(`${name}: is refused, since it`);
   });
 
   test.each(Object.keys(GATEWAY_ARGUMENTS))('%s is nobody’s to allow', (name) => {
