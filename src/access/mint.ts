@@ -34,14 +34,15 @@ export function secretProblem(secret: string): string | null {
 
 /**
  * The token that a request means by a secret or a token.
- * @throws SluiceError `invalid_request` naming `key`: it is neither
+ * @param param the request's field, for the refusal
+ * @throws SluiceError `invalid_request`: it is neither
  */
-export function tokenFrom(keyOrHash: string): string {
+export function tokenFrom(keyOrHash: string, param = 'key'): string {
   if (TOKEN.test(keyOrHash)) return keyOrHash;
   if (keyOrHash.startsWith('sk-')) return hashKey(keyOrHash);
   throw new SluiceError(
     'invalid_request',
-    "key: neither a key (it would begin with 'sk-') nor a key's token (64 lower-case hexadecimal digits)",
-    { param: 'key' },
+    `${param}: neither a key (it would begin with 'sk-') nor a key's token (64 lower-case hexadecimal digits)`,
+    { param },
   );
 }

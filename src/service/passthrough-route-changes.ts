@@ -1,12 +1,9 @@
 import type { UpdateEndpointRequest } from '../../gen/sluice/v1/passthrough_service_pb.ts';
-import { nearest } from '../base/config/nearest.ts';
-import { SluiceError } from '../base/errors.ts';
 import type { StoredRoute } from '../store/store.ts';
 import { headersToStore, queryParamsToStore, targetToStore } from './route-redaction.ts';
+import { fieldsToChange, type MaskedField, maskError } from './update-mask.ts';
 
-interface Field {
-  /** Whether the request has a value for it. */
-  isGiven(request: UpdateEndpointRequest): boolean;
+interface Field extends MaskedField<UpdateEndpointRequest> {
   /** The route with the request's value; without one, with the default. */
   change(stored: StoredRoute, request: UpdateEndpointRequest): Partial<StoredRoute>;
 }
@@ -87,12 +84,11 @@ const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
 ]);
 
 /**
- * What an update does to a route: the fields of `update_mask`, `*` for all of them, else those that are given
- * (https://google.aip.dev/134). Fields beside the mask are left alone.
+ * What an update does to a route: see `fieldsToChange`.
  * @throws SluiceError `invalid_request` naming a path of the mask that is no field
  */
 export function changeFrom(request: UpdateEndpointRequest): (stored: StoredRoute) => StoredRoute {
-  const fields = fieldsOf(request);
+  const fields = fieldsToChange(request, FIELDS);
   return (stored) => {
     let changed = stored;
     for (const field of fields) changed = { ...changed, ...field.change(stored, request) };
@@ -100,27 +96,10 @@ export function changeFrom(request: UpdateEndpointRequest): (stored: StoredRoute
   };
 }
 
-function fieldsOf(request: UpdateEndpointRequest): readonly Field[] {
-  const paths = request.updateMask?.paths ?? [];
-  if (paths.length === 0) return [...FIELDS.values()].filter((field) => field.isGiven(request));
-  if (paths.length === 1 && paths[0] === '*') return [...FIELDS.values()];
-  return [...new Set(paths)].map((path) => {
-    const field = FIELDS.get(path);
-    if (field !== undefined) return field;
-    const near = nearest(path, FIELDS.keys());
-    const remedy = near === null ? `known are ${[...FIELDS.keys()].join(', ')}` : `did you mean ${near}?`;
-    throw maskError(`${JSON.stringify(path)} is no field that can be changed; ${remedy}`);
-  });
-}
-
 function required(name: string, value: string | undefined): string {
   if (value === undefined)
     throw maskError(`names ${name}, but no ${name} is given, and a route can't be without one`);
   return value;
-}
-
-function maskError(message: string): SluiceError {
-  return new SluiceError('invalid_request', `update_mask: ${message}`, { param: 'update_mask' });
 }
 
 /** Seconds of a request; null where none are given. At least one millisecond, which a timer can wait. */
