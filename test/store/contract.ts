@@ -1,15 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SluiceError } from '../../src/base/errors.ts';
 import type { Json } from '../../src/base/json.ts';
 import type { Store } from '../../src/store/store.ts';
 import { openStore } from './open-store.ts';
 import { configuration, route } from './samples.ts';
-
-const PROGRAM = fileURLToPath(new URL('./store-process.ts', import.meta.url));
+import { firstCall, reached, startProcess } from './start-process.ts';
 
 /** What every store must do. `freshLocation` names a place, for `openStore`, where nothing is kept yet. */
 export function storeContract(name: string, freshLocation: () => string): void {
@@ -293,10 +288,11 @@ export function storeContract(name: string, freshLocation: () => string): void {
 
     test('find what one of them was answered before it was killed', async () => {
       const location = freshLocation();
-      const { child, lines, ended } = startProcess(location, 'configurations', 'p', 1_000_000);
-      await reached(child, lines, 25);
-      child.kill('SIGKILL');
-      await ended;
+      const writer = startProcess(location, 'configurations', 'p', 1_000_000);
+      const { lines } = writer;
+      await reached(writer, 25);
+      writer.child.kill('SIGKILL');
+      await writer.ended;
       const store = await open(location);
       const stored = await store.configurations();
       const acknowledged = lines.length;
@@ -385,31 +381,4 @@ export function storeContract(name: string, freshLocation: () => string): void {
       expect(await other.routes()).toEqual([]);
     });
   });
-}
-
-interface StoreProcess {
-  readonly child: ChildProcess;
-  /** What it was answered so far. */
-  readonly lines: readonly string[];
-  /** Its exit code, once it has said everything. */
-  readonly ended: Promise<number | null>;
-}
-
-function startProcess(location: string, what: string, name: string, count: number): StoreProcess {
-  const child = spawn(process.execPath, [PROGRAM, location, what, name, String(count)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const lines: string[] = [];
-  createInterface(child.stdout).on('line', (line) => lines.push(line));
-  return { child, lines, ended: once(child, 'close').then(([code]) => code) };
-}
-
-async function reached(child: ChildProcess, lines: readonly string[], count: number): Promise<void> {
-  while (lines.length < count && child.stdout !== null) await once(child.stdout, 'data');
-}
-
-function firstCall(): { readonly call: () => void; readonly happened: Promise<void> } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { call: resolve, happened: promise };
 }

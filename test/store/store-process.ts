@@ -3,7 +3,7 @@
  * was answered is a line on stdout.
  */
 import { openStore } from './open-store.ts';
-import { configuration, route } from './samples.ts';
+import { configuration, key, route, SPENT_AT } from './samples.ts';
 
 const [location = '', what = '', name = '', count = ''] = process.argv.slice(2);
 const store = await openStore(location);
@@ -25,6 +25,31 @@ for (let index = 0; index < Number(count); index++) {
     }
     case 'bumps':
       await store.updateRoute(name, (stored) => ({ ...stored, timeoutMs: (stored.timeoutMs ?? 0) + 1 }));
+      process.stdout.write(`${id}\n`);
+      break;
+    case 'keys':
+      // Every second one goes again.
+      await store.createKey(key(id));
+      process.stdout.write(`+${id}\n`);
+      if (index % 2 === 0) break;
+      await store.deleteKeys([id]);
+      process.stdout.write(`-${id}\n`);
+      break;
+    case 'aliases': {
+      // The same aliases whatever the name: one process gets each.
+      const got = await store.createKey(key(id, { alias: `${index}` })).then(
+        () => id,
+        (error: unknown) => String(Object(error).reason),
+      );
+      process.stdout.write(`${got}\n`);
+      break;
+    }
+    case 'key-bumps':
+      await store.updateKey(name, (stored) => ({ ...stored, rpmLimit: (stored.rpmLimit ?? 0) + 1 }));
+      process.stdout.write(`${id}\n`);
+      break;
+    case 'spends':
+      await store.addSpend([{ id: name, usd: 0.1 }], SPENT_AT);
       process.stdout.write(`${id}\n`);
       break;
     case 'watches':
