@@ -16,6 +16,8 @@ export interface VllmManagedOptions {
   readonly allowedArguments?: readonly string[];
   /** The gateway's own; secrets in it are not passed on (vllm-managed/child-environment.ts). */
   readonly environment: Environment;
+  /** What the configuration holds of secrets; the variables they came from are not passed on either. */
+  readonly secrets?: readonly string[];
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Between SIGTERM and SIGKILL; default 30,000. */
@@ -39,6 +41,7 @@ export function createVllmManagedDriver(options: VllmManagedOptions): Driver {
   const tools: LaunchTools = {
     command: options.command,
     environment: options.environment,
+    secrets: options.secrets ?? [],
     logger: options.logger,
     clock,
     freePort: options.freePort ?? freePort,

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import { OPENAPI_JSON } from '../../gen/openapi.ts';
+import { KeyService } from '../../gen/sluice/v1/key_service_pb.ts';
 import { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
 import { PassthroughService } from '../../gen/sluice/v1/passthrough_service_pb.ts';
 import type { Config } from '../base/config/config.ts';
 import type { Environment } from '../base/config/environment.ts';
+import { secretsOf } from '../base/config/secrets.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { Driver } from '../models/driver.ts';
 import { driversByType } from '../models/drivers.ts';
@@ -16,6 +18,7 @@ import type { RelayContext } from '../relay/enter.ts';
 import { createAdmission } from '../service/admission.ts';
 import { bind } from '../service/binding.ts';
 import { createForwardService } from '../service/forward-service.ts';
+import { createKeyService } from '../service/key-service.ts';
 import { createModelService, MODEL_SERVICE_POLICIES } from '../service/model-service.ts';
 import { createPassthroughRoutesService } from '../service/passthrough-routes.ts';
 import type { Store } from '../store/store.ts';
@@ -34,6 +37,8 @@ export interface ControlPlaneOptions {
   /** False: another process of the same gateway might, and they don't know of each other. */
   readonly loadsModels: boolean;
   readonly replicas: ReplicaTable;
+  /** Called when virtual keys have been changed here: what is cached of them must go. */
+  readonly keysChanged?: () => void;
   /** The data plane as it is now. */
   readonly relay: () => RelayContext;
 }
@@ -67,6 +72,7 @@ export class ControlPlane {
     const { log, limits } = relay();
     this.rpc = createRpcServer({
       services: [
+        bind(KeyService, createKeyService({ store, changed: options.keysChanged ?? (() => {}) })),
         bind(ModelService, createModelService({ models: this.models, inference }), MODEL_SERVICE_POLICIES),
         bind(
           PassthroughService,
@@ -157,6 +163,7 @@ export class ControlPlane {
         command: this.#config.vllmCommand,
         allowedArguments: this.#config.vllmAllowedArguments,
         environment,
+        secrets: secretsOf(this.#config),
         logger,
       });
     return {

@@ -23,8 +23,13 @@ const OWN_PREFIXES: readonly string[] = [
 ];
 
 /** `COHERE_API_KEY`, `BRIA_API_TOKEN`, `AWS_SECRET_ACCESS_KEY`, `PGPASSWORD`; not `TOKENIZERS_PARALLELISM`. */
-const SECRET_NAME = /(KEY|KEYS|TOKEN|TOKENS|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH)$/i;
-const SECRET_WORD = /(^|_)(SECRET|PASSWORD|CREDENTIALS?|DSN)(_|$)/i;
+const SECRET_NAME =
+  /(KEY|KEYS|TOKEN|TOKENS|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|_PASS|_PWD|CREDENTIALS?|AUTH)$/i;
+/** `OPENAI_API_KEY_2`, `STRIPE_KEY_LIVE`. */
+const SECRET_WORD = /(^|_)(API_?KEY|KEY|SECRET|PASSWORD|CREDENTIALS?|DSN)(_|$)/i;
+
+/** Shorter texts stand in other values by chance. */
+const MIN_SECRET_LENGTH = 8;
 
 /** Secrets that vLLM itself needs: to fetch models. */
 const KEPT: ReadonlySet<string> = new Set(['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']);
@@ -33,15 +38,27 @@ const KEPT: ReadonlySet<string> = new Set(['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']
 const URL_CREDENTIALS = /^[a-z][a-z\d+.-]*:\/\/[^\s/@]+@/i;
 const PROXY_NAME = /^(https?|all)_proxy$/i;
 
-/** The environment of a vLLM process; `additions` win. */
+/**
+ * The environment of a vLLM process; `additions` win.
+ * @param secrets what the configuration holds: variables that it came from are kept back whatever their names
+ */
 export function childEnvironment(
   environment: Environment,
   additions: Readonly<Record<string, string>>,
+  secrets: readonly string[] = [],
 ): Readonly<Record<string, string>> {
   const passed = Object.entries(environment).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && isPassed(entry[0], entry[1]),
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined &&
+      isPassed(entry[0], entry[1]) &&
+      (KEPT.has(entry[0]) || !isPartOf(secrets, entry[1])),
   );
   return { ...Object.fromEntries(passed), ...additions };
+}
+
+/** `Bearer sk-…` is made of a variable that holds `sk-…`. */
+function isPartOf(secrets: readonly string[], value: string): boolean {
+  return value.length >= MIN_SECRET_LENGTH && secrets.some((secret) => secret.includes(value));
 }
 
 function isPassed(name: string, value: string): boolean {

@@ -28,6 +28,8 @@ export interface LaunchPlan {
 export interface LaunchTools {
   readonly command: readonly string[];
   readonly environment: Environment;
+  /** See `childEnvironment`. */
+  readonly secrets: readonly string[];
   readonly logger: Logger;
   readonly clock: Clock;
   readonly freePort: () => Promise<number>;
@@ -99,12 +101,16 @@ async function launchOn(
       ...option('served_model_name', modelId),
       ...plan.words,
     ],
-    environment: childEnvironment(tools.environment, {
-      VLLM_API_KEY: apiKey,
-      // Lines that wait in a buffer tell nobody how far it is.
-      PYTHONUNBUFFERED: '1',
-      ...(plan.hfToken === null ? {} : { HF_TOKEN: plan.hfToken }),
-    }),
+    environment: childEnvironment(
+      tools.environment,
+      {
+        VLLM_API_KEY: apiKey,
+        // Lines that wait in a buffer tell nobody how far it is.
+        PYTHONUNBUFFERED: '1',
+        ...(plan.hfToken === null ? {} : { HF_TOKEN: plan.hfToken }),
+      },
+      tools.secrets,
+    ),
     graceMs,
     clock,
     warn: (message) => logger.warn({ model: modelId }, `model ${modelId}: ${message}`),

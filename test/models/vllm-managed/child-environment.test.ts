@@ -18,6 +18,9 @@ test.each([
   'TOKENIZERS_PARALLELISM',
   'PYTORCH_CUDA_ALLOC_CONF',
   'AWS_REGION',
+  'PWD',
+  'KEYBOARD',
+  'MONKEY_PATCH',
 ])('%s is passed on', (name) => {
   expect(passes(name)).toBe(true);
 });
@@ -44,6 +47,10 @@ test.each([
   'SENTRY_DSN',
   'NODE_OPTIONS',
   'NOTIFY_SOCKET',
+  'OPENAI_API_KEY_2',
+  'STRIPE_KEY_LIVE',
+  'DB_PASS',
+  'MYSQL_PWD',
 ])('%s is kept back', (name) => {
   expect(passes(name)).toBe(false);
 });
@@ -59,4 +66,15 @@ test('what vLLM is given wins, and what isn’t set stays so', () => {
     B: '',
     VLLM_API_KEY: 'new',
   });
+});
+
+test('what the configuration took as a secret is kept back, whatever it is called', () => {
+  const secrets = ['sk-master-0123456789', 'Bearer co-0123456789'];
+  const environment = {
+    GATEWAY_ADMIN: 'sk-master-0123456789',
+    COHERE: 'co-0123456789',
+    SHORT: 'master',
+    HF_TOKEN: 'co-0123456789',
+  };
+  expect(childEnvironment(environment, {}, secrets)).toEqual({ SHORT: 'master', HF_TOKEN: 'co-0123456789' });
 });
