@@ -189,7 +189,7 @@ export function gatedVllm(flags = ''): GatedVllm {
   const folder = temporaryFolder();
   const gate = join(folder, 'gate');
   const starts = join(folder, 'starts');
-  execFileSync('mkfifo', [gate]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', gate]);
   // For reading, too: so neither end waits for the other, and what is written stays until it is read.
   const end = openSync(gate, 'r+');
   onTestFinished(() => closeSync(end));
