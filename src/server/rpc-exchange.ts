@@ -135,8 +135,7 @@ export class RpcExchange {
     // the response the connection (HTTP/1) or the stream (HTTP/2) ends instead.
     if (!(response instanceof ServerResponse)) {
       const { stream } = response;
-      // Not with `finish`, which comes before the trailers; Node sends those in an immediate that is set before this one.
-      stream.once('wantTrailers', () => setImmediate(giveUpStream, stream, body));
+      stream.once('wantTrailers', () => giveUpStream(stream, body));
     } else if (!body.arrived) {
       const { socket } = response.req;
       socket.destroySoon = () => {
@@ -249,8 +248,17 @@ export class RpcExchange {
   }
 }
 
+/**
+ * How long a client may send on behind the end of the response; what comes is dropped. Most end by themselves when
+ * they have the trailers. A reset at once can overtake them within nghttp2 while TLS is still writing.
+ */
+const LATE_BODY_MS = 250;
+
 function giveUpStream(stream: ServerHttp2Stream, body: RpcBody): void {
   if (stream.readableEnded || stream.destroyed) return;
-  stream.close(constants.NGHTTP2_NO_ERROR);
   body.discard();
+  const timer = setTimeout(() => {
+    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  }, LATE_BODY_MS);
+  stream.once('close', () => clearTimeout(timer));
 }
