@@ -1,6 +1,6 @@
 import type { StoredKey } from './key-store.ts';
 import { nanoUsdFrom } from './spending.ts';
-import { json, number, type Parameters, type Row, text, textOrNull } from './sqlite-rows.ts';
+import { json, number, type Parameters, type Row, text, textOrNull, texts } from './sqlite-rows.ts';
 
 /** Of all columns but spending. */
 export function parametersFromKey(key: StoredKey): Parameters {
@@ -42,8 +42,8 @@ export function keyFrom(row: Row): StoredKey {
     previous: previousToken === null ? null : { token: previousToken, until: needed(row, 'previous_until') },
     keyName: text(row, 'key_name'),
     alias: textOrNull(row, 'alias'),
-    models: json(row, 'models') as readonly string[],
-    allowedRoutes: json(row, 'allowed_routes') as readonly string[],
+    models: texts(row, 'models'),
+    allowedRoutes: texts(row, 'allowed_routes'),
     rpmLimit: number(row, 'rpm_limit'),
     tpmLimit: number(row, 'tpm_limit'),
     maxParallelRequests: number(row, 'max_parallel_requests'),
@@ -53,7 +53,7 @@ export function keyFrom(row: Row): StoredKey {
     userId: textOrNull(row, 'user_id'),
     teamId: textOrNull(row, 'team_id'),
     metadata: json(row, 'metadata') as StoredKey['metadata'],
-    tags: json(row, 'tags') as readonly string[],
+    tags: texts(row, 'tags'),
     blocked: needed(row, 'blocked') !== 0,
     expiresAt: number(row, 'expires_at'),
     createdAt: needed(row, 'created_at'),

@@ -98,18 +98,4 @@ describe('among 100,000 keys', () => {
     expect((await store.keys(page)).total).toBe(total);
     expect(await medianMs(() => store.keys(page))).toBeLessThan(MOST_MS);
   });
-
-  test('one is made, changed, spends and goes in less than 5 ms, but for what the disk takes', async () => {
-    const inMemory = await openSqliteStore({ file: ':memory:' });
-    onTestFinished(() => inMemory.close());
-    for (const one of (await store.keys({ ...EVERYTHING, limit: KEYS })).keys) await inMemory.createKey(one);
-    const id = (index: number) => `id ${index}`;
-    const change = (index: number) =>
-      inMemory.updateKey(id(index), (stored) => ({ ...stored, alias: `new ${index}`, blocked: true }));
-    expect(await medianMs(change)).toBeLessThan(MOST_MS);
-    const spend = (index: number) => inMemory.addSpend([{ id: id(index), usd: 0.1 }], 1_750_000_000_000);
-    expect(await medianMs(spend)).toBeLessThan(MOST_MS);
-    expect(await medianMs((index) => inMemory.deleteKeys([id(index)]))).toBeLessThan(MOST_MS);
-    expect(await medianMs((index) => inMemory.createKey(key(id(index))))).toBeLessThan(MOST_MS);
-  });
 });
