@@ -20,6 +20,20 @@ export function redactedKwargs(kwargs: Readonly<Record<string, Json>>): Readonly
   );
 }
 
+/** The texts of `model_kwargs` that `redactedKwargs` doesn't show. */
+export function secretTexts(kwargs: Readonly<Record<string, Json>>): readonly string[] {
+  return Object.entries(kwargs).flatMap(([name, value]) => textsIn(value, SECRET_NAME.test(name)));
+}
+
+function textsIn(value: Json, isSecret: boolean): readonly string[] {
+  if (typeof value === 'string') return isSecret ? [value] : (value.match(URL_CREDENTIALS) ?? []);
+  if (value === null || typeof value !== 'object') return [];
+  const items: readonly (readonly [string, Json])[] = isList(value)
+    ? value.map((item) => ['', item] as const)
+    : Object.entries(value);
+  return items.flatMap(([name, inner]) => textsIn(inner, isSecret || SECRET_NAME.test(name)));
+}
+
 function redacted(value: Json): Json {
   if (typeof value === 'string') return value.replaceAll(URL_CREDENTIALS, REDACTED);
   if (value === null || typeof value !== 'object') return value;

@@ -4,6 +4,7 @@ import type { StoredConfiguration } from '../store/store.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import type { Driver, Runtime, RuntimeEvents } from './driver.ts';
 import { parseModelKwargs } from './model-kwargs.ts';
+import { secretTexts } from './redaction.ts';
 import { freePort } from './supervisor/free-port.ts';
 import { RESTART_POLICY, type RestartPolicy, supervise } from './supervisor/supervise.ts';
 import { type LaunchPlan, type LaunchTools, launch } from './vllm-managed/launch.ts';
@@ -67,6 +68,7 @@ function planOf(configuration: StoredConfiguration, allowed: ReadonlySet<string>
     modelId: configuration.modelId,
     model: modelArgument(configuration.modelName),
     ...serveArguments(engine, allowed),
+    secrets: secretTexts(configuration.modelKwargs),
     loadTimeoutMs: own.loadTimeoutMs,
   };
 }

@@ -22,6 +22,8 @@ export interface LaunchPlan {
   /** Engine arguments. */
   readonly words: readonly string[];
   readonly hfToken: string | null;
+  /** What of the configuration may not be shown: vLLM logs its arguments. */
+  readonly secrets: readonly string[];
   readonly loadTimeoutMs: number;
 }
 
@@ -87,7 +89,7 @@ async function launchOn(
   const { modelId } = plan;
   const { clock, logger, graceMs } = tools;
   const apiKey = `sk-${randomBytes(24).toString('base64url')}`;
-  const tail = new LogTail([apiKey, plan.hfToken ?? '']);
+  const tail = new LogTail([apiKey, ...plan.secrets]);
   const stages = new LoadStages();
   let isLoading = true;
   progress(stages.begin());

@@ -235,6 +235,18 @@ describe('what is run', () => {
     expect(failure).not.toContain('hf_secret');
   });
 
+  test('shows nothing in its log of what is a secret in its arguments', async () => {
+    const { load, lines } = managed({ command: [scriptedVllm('echo "args: $@"; exit 3')] });
+    const failure = await failureOf(
+      load({
+        model_loader_extra_config: { aws_secret_access_key: 's3-hidden', keys: { api_key: ['list-hidden'] } },
+        lora_modules: ['a=https://user:url-hidden@host/a'],
+      }),
+    );
+    expect(failure).toContain('aws_secret_access_key');
+    expect([failure, ...lines()].join()).not.toMatch(/s3-hidden|list-hidden|url-hidden/);
+  });
+
   test('can’t be seen by other users with its key: no secret stands on the command line', async () => {
     if (process.platform !== 'linux') return;
     const { load, pids } = managed();
