@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { nearest } from '../base/config/nearest.ts';
+import { addKeysCommand } from './keys.ts';
 import { addModelsCommand } from './models.ts';
 import { addRoutesCommand } from './routes.ts';
 import type { ServeOptions } from './serve.ts';
@@ -13,13 +14,14 @@ Examples:
   sluice --config config.yaml --host 127.0.0.1  this machine alone, although there is a master key
   sluice models load my-model                   load a configured model of a running gateway
   sluice routes create /bria https://engine.prod.bria-api.com
+  KEY=$(sluice keys generate --alias alice --rpm-limit 60 --max-budget 10)
 
 Environment:
   SLUICE_MASTER_KEY     the key that may do everything (LITELLM_MASTER_KEY works too)
   HOSTED_VLLM_API_BASE  a vLLM server for requests that name no known model
   OPENAI_API_KEY, …     a provider's key makes its path work: /openai/*, /anthropic/*, …
-  SLUICE_DATA_DIR       where models and routes that were added are kept (default ./.sluice)
-  SLUICE_URL            the gateway that models and routes talk to (default http://localhost:4000)
+  SLUICE_DATA_DIR       where models, routes and keys that were added are kept (default ./.sluice)
+  SLUICE_URL            the gateway that models, routes and keys talk to (default http://localhost:4000)
   SLUICE_KEY            the key that they show; SLUICE_MASTER_KEY does as well
 
 Exit codes: 0 done, or stopped as asked, 1 the configuration or the port can't be used, or the gateway refused,
@@ -66,6 +68,7 @@ export async function run(args: readonly string[]): Promise<number> {
     });
   addModelsCommand(program, finish);
   addRoutesCommand(program, finish);
+  addKeysCommand(program, finish);
   // Without a command it serves, so a word that is none arrives there. Set last: commands would inherit it.
   program.allowExcessArguments();
   try {
