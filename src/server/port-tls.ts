@@ -50,8 +50,10 @@ export function createTlsListener(options: ListenerOptions, tls: TlsPair): Liste
   });
   server.on('secureConnection', (socket) => {
     opening = null;
+    if (connections.get(socket)?.kind !== 'http1') return;
+    keepRecordsWhilePaused(socket);
     // The handshake began before the drain, the first request didn't.
-    if (gate1.draining && connections.get(socket)?.kind === 'http1') socket.destroy();
+    if (gate1.draining) socket.destroy();
   });
   server.on('session', (session: ServerHttp2Session) => {
     if (opening !== null) gate2.connection(session, opening);
@@ -92,6 +94,21 @@ function makeResettable(socket: TLSSocket, tcp: Socket | undefined): void {
     return socket;
   };
 }
+
+/**
+ * While a client has yet to take an answer, Node (26.10) stops the socket and its HTTP parser at the next request's
+ * first record. The TLS below goes on to give the parser what else has come, which failed that request with HPE_PAUSED,
+ * and the connection with it. A listener for data makes Node read through the stream from then on (a quarter dearer, so
+ * not before), and the stream keeps those records until the parser goes on.
+ */
+function keepRecordsWhilePaused(socket: TLSSocket): void {
+  socket.once('pause', () => {
+    socket.on('data', ignore);
+    socket.off('data', ignore);
+  });
+}
+
+function ignore(): void {}
 
 /** Tells a connection from all others that are open; how a TLS socket is found the TCP socket below it. */
 function endsOf(socket: Socket): string {

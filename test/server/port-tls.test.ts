@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { selfSignedCertificate } from '../helpers/certificate.ts';
-import { ask, get, openTestPort, parseResponses, type TestPort } from './port-fixture.ts';
+import { ask, get, openTestPort, parseResponses, type TestPort, tellBack } from './port-fixture.ts';
 import { exchange, RawConnection } from './port-raw-connection.ts';
 
 const tls = selfSignedCertificate();
@@ -115,6 +115,35 @@ describe('one port with TLS', () => {
       if (sent === 8) clearInterval(trickle);
     }, 40);
     expect(await connection.untilClosed()).toContain('POST /x 01234567');
+  });
+
+  test('takes a request of several records from a client that has not taken the answer before it', async () => {
+    const asked = Promise.withResolvers<void>();
+    const port = await openTestPort({
+      tls,
+      handlers: {
+        request(req, res) {
+          if (req.url === '/big') res.end(Buffer.alloc(32 * 1024 * 1024));
+          else {
+            tellBack(req, res);
+            asked.resolve();
+          }
+        },
+      },
+    });
+    const connection = await openTls(port);
+    connection.socket.pause();
+    // Two records: a record has 16 KiB at most.
+    const body = 'x'.repeat(20_000);
+    connection.send(get('/big'));
+    connection.send(
+      `POST /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n${body}`,
+    );
+    await asked.promise;
+    connection.socket.resume();
+    expect(await connection.closed).toBe('fin');
+    expect(connection.text.slice(-20_100)).toContain(`\r\n\r\nPOST /next ${body}`);
+    expect(port.reported).toEqual([]);
   });
 
   test('closes idle connections of both protocols', async () => {
