@@ -2,6 +2,24 @@ import type { JsonObject } from '@bufbuild/protobuf';
 
 /** Requests that can be sent as they are, once there is a model; by operationId. */
 export const EXAMPLES: Readonly<Record<string, JsonObject>> = {
+  KeyService_GenerateKey: {
+    key_alias: 'alice',
+    duration: '1mo',
+    models: ['example_model'],
+    rpm_limit: 60,
+    max_budget: 10,
+    budget_duration: '7d',
+  },
+  KeyService_UpdateKey: {
+    key_alias: 'alice',
+    rpm_limit: 120,
+  },
+  KeyService_DeleteKeys: {
+    key_aliases: ['alice'],
+  },
+  KeyService_RegenerateKey: {
+    grace_period: '2h',
+  },
   ModelService_ConfigureModel: {
     model_id: 'example_model',
     model_name: 'gpt-3',

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { OPENAPI_JSON } from '../../gen/openapi.ts';
 import { Access, access } from '../../gen/sluice/v1/access_pb.ts';
+import { KeyService } from '../../gen/sluice/v1/key_service_pb.ts';
 import { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
 import { PassthroughService } from '../../gen/sluice/v1/passthrough_service_pb.ts';
 import { SluiceError } from '../../src/base/errors.ts';
@@ -14,7 +15,7 @@ import { operationsOf } from './openapi-fixture.ts';
 const document = JSON.parse(OPENAPI_JSON) as OpenApiDocument;
 const operations = operationsOf(document);
 const byId = new Map<string, Operation>([...operations.values()].map((each) => [each.operationId, each]));
-const methods = [ModelService, PassthroughService].flatMap((service) => service.methods);
+const methods = [KeyService, ModelService, PassthroughService].flatMap((service) => service.methods);
 
 test('the YAML for people is the JSON that is served', () => {
   const yaml = readFileSync(new URL('../../gen/openapi.yaml', import.meta.url), 'utf8');
