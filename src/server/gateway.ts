@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { createHostCheck } from '../access/host-check.ts';
 import type { Config } from '../base/config/config.ts';
 import type { Environment } from '../base/config/environment.ts';
 import { isLoopback } from '../base/loopback.ts';
 import type { RelayContext } from '../relay/enter.ts';
-import { openSqliteStore } from '../store/sqlite-store.ts';
+import { openStore } from '../store/open-store.ts';
 import { createDetailLog } from '../telemetry/detail-log.ts';
 import { createRequestLog, type LineSink } from '../telemetry/request-log.ts';
 import type { UpstreamClient } from '../upstream/client.ts';
@@ -58,7 +59,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
   const replicas = new ReplicaTable();
-  const store = await openSqliteStore(options.config.state);
+  const { store } = await openStore(options.config.state);
   let config = options.config;
   let client = clientFrom(config);
   let state: GatewayState = stateFrom({ deployments: [], asleep: new Set(), routes: config.routes });
@@ -192,7 +193,7 @@ function settingsOfThePort(before: Config, after: Config): readonly string[] {
     .filter(([key]) => before.limits[key as keyof typeof names] !== after.limits[key as keyof typeof names])
     .map(([, name]) => name as string);
   if ((before.tls === null) !== (after.tls === null)) changed.push('tls');
-  if (before.state.file !== after.state.file) changed.push('database_url');
+  if (!isDeepStrictEqual(before.state, after.state)) changed.push('database_url');
   if (before.detailedDebug !== after.detailedDebug) changed.push('set_verbose');
   return changed;
 }

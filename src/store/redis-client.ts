@@ -30,12 +30,12 @@ export function createRedisClient(state: RedisState): RedisClient {
       ...(state.tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
     });
   }
-  const options: RedisOptions = {
+  const options = {
     ...commonOptions(state),
     db: state.database,
     enableOfflineQueue: false,
     retryStrategy: pauseMs,
-  };
+  } satisfies RedisOptions;
   if (state.topology === 'sentinel') {
     return new Redis({
       ...options,
@@ -52,12 +52,12 @@ export function createRedisClient(state: RedisState): RedisClient {
   return new Redis({ ...options, host: node.host, port: node.port });
 }
 
-function commonOptions(state: RedisState): RedisOptions {
+function commonOptions(state: RedisState) {
   return {
     username: state.username ?? undefined,
     password: state.password ?? undefined,
     // All replies are texts, numbers and lists, which RESP2 has; proxies between here and Redis often know no other.
-    protocol: 2,
+    protocol: 2 as const,
     connectionName: 'sluice',
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
@@ -67,7 +67,7 @@ function commonOptions(state: RedisState): RedisOptions {
     autoResendUnfulfilledCommands: false,
     reconnectOnError: reconnectWhenDemoted(),
     ...(state.tls ? { tls: tlsOptions(state) } : {}),
-  };
+  } satisfies RedisOptions;
 }
 
 function tlsOptions(state: RedisState): { rejectUnauthorized: boolean } {

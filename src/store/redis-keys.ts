@@ -20,7 +20,7 @@ export interface RedisKeys {
   readonly keysVersion: string;
   /** Hash: id → `order json`, without what the next two hold. */
   readonly virtualKeys: string;
-  /** Hash: id → USD spent since the last reset. */
+  /** Hash: id → nano-dollars spent since the last reset. */
   readonly spend: string;
   /** Hash: id → when spending begins anew, ms since 1970. */
   readonly resets: string;

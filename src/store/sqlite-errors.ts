@@ -1,4 +1,5 @@
 import { SluiceError } from '../base/errors.ts';
+import { StoreOpenError } from './store-open-error.ts';
 
 /** https://www.sqlite.org/rescode.html; the lowest byte of an extended code. */
 const BUSY = 5;
@@ -42,15 +43,6 @@ const REMEDIES = {
   restore: 'put a copy in its place, or move it away to begin without one',
   elsewhere: ELSEWHERE,
 } as const;
-
-/** A database that can't be used. One line for the operator: where, what, and what to do. */
-export class StoreOpenError extends Error {
-  override readonly name = 'StoreOpenError';
-
-  constructor(file: string, what: string, remedy: string, cause?: unknown) {
-    super(`state can't be kept in ${file}: ${what}; ${remedy}`, cause === undefined ? undefined : { cause });
-  }
-}
 
 /** Another file than one of ours: of a newer version, of another program. */
 export function foreignFile(file: string, what: string, remedy?: string): StoreOpenError {

@@ -108,10 +108,40 @@ export interface Limits {
   readonly drainTimeoutMs: number;
 }
 
-/** Where state is kept. `file` is relative to the working directory, or `:memory:`: gone when the process ends. */
-export interface StateConfig {
+/** Where state is kept. */
+export type StateConfig = SqliteState | RedisState;
+
+/** The embedded database. */
+export interface SqliteState {
   readonly kind: 'sqlite';
+  /** Relative to the working directory, or `:memory:`: gone when the process ends. */
   readonly file: string;
+}
+
+/** A Redis that several instances share. */
+export interface RedisState {
+  readonly kind: 'redis';
+  /** One server; the master that Sentinels name; a Cluster. */
+  readonly topology: 'standalone' | 'sentinel' | 'cluster';
+  /** The server; the Sentinels; some of the Cluster's nodes. At least one. */
+  readonly nodes: readonly RedisNode[];
+  /** With Sentinels: how they call the master. */
+  readonly masterName: string | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly sentinelUsername: string | null;
+  readonly sentinelPassword: string | null;
+  readonly database: number;
+  readonly tls: boolean;
+  /** False: the certificate isn't checked. */
+  readonly verifyTls: boolean;
+  /** What the names of all our keys begin with. */
+  readonly prefix: string;
+}
+
+export interface RedisNode {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface Config {

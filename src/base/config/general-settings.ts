@@ -28,7 +28,7 @@ export const GENERAL = section({
     }),
     database_url: secret({
       description:
-        'Where state is kept: sqlite:path, relative to the working directory. Default: DATABASE_URL, else sluice.db in SLUICE_DATA_DIR, else in .sluice.',
+        'Where state is kept: sqlite:path, relative to the working directory, or a redis:// URL. Default: DATABASE_URL, else REDIS_URL or REDIS_HOST, else sluice.db in SLUICE_DATA_DIR, else in .sluice.',
     }),
     ...TIMEOUT_FIELDS,
     pass_through_request_timeout: seconds({

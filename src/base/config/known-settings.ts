@@ -255,6 +255,11 @@ export const ROUTER_SETTINGS: readonly string[] = [
   'weights',
 ];
 
+const REDIS_HINT =
+  'set REDIS_URL, REDIS_HOST or general_settings.database_url: state is then kept in Redis, limits among it';
+
 export const ROUTER_SETTINGS_HINTS: Readonly<Record<string, string>> = {
+  redis_host: REDIS_HINT,
+  redis_url: REDIS_HINT,
   routing_strategy: 'the deployment with the fewest requests under way is taken',
 };

@@ -1,44 +1,43 @@
 import { join } from 'node:path';
-import type { StateConfig } from './config.ts';
+import type { RedisState, SqliteState, StateConfig } from './config.ts';
 import { variable } from './environment.ts';
 import { GENERAL_PATH, type GeneralValues } from './general-settings.ts';
+import { isRedisUrl, redisStateFrom } from './redis-url.ts';
+import { redisFromVariables } from './redis-variables.ts';
 import type { Reading } from './section.ts';
 
 const REMEDY =
-  'leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path or sqlite:relative/path';
+  'leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path, sqlite:relative/path or redis://host:6379';
 
-type DatabaseUrl =
-  | { readonly kind: 'sqlite'; readonly file: string }
-  | { readonly kind: 'redis' }
-  | { readonly kind: 'problem'; readonly problem: string };
+type Place = SqliteState | RedisState | { readonly kind: 'problem'; readonly problem: string };
 
 /**
- * Where state is kept: `database_url`, else `DATABASE_URL`, else `sluice.db` in `SLUICE_DATA_DIR`, else in `.sluice`.
- * A Redis is warned of: this version doesn't use it.
+ * Where state is kept: `database_url`, else `DATABASE_URL`, else the Redis of LiteLLM's variables (`REDIS_URL`,
+ * `REDIS_HOST`, …), else `sluice.db` in `SLUICE_DATA_DIR`, else in `.sluice`.
  */
 export function stateFrom(values: GeneralValues, reading: Reading): StateConfig {
   const { report, environment } = reading;
-  const atHome = join(variable(environment, 'SLUICE_DATA_DIR') ?? '.sluice', 'sluice.db');
-  const setting = values.database_url === undefined ? null : databaseUrlFrom(values.database_url);
+  const setting = values.database_url === undefined ? null : placeFrom(values.database_url);
   const url = variable(environment, 'DATABASE_URL');
-  const environmental = url === null ? null : databaseUrlFrom(url);
-  const chosen = setting ?? environmental;
-  const file = chosen?.kind === 'sqlite' ? chosen.file : atHome;
-  const notYet = `Redis is not used by this version yet; state is kept in ${file}`;
+  const environmental = url === null ? null : placeFrom(url);
+  const redis = redisFromVariables(environment);
 
-  const at = [...GENERAL_PATH, 'database_url'];
-  if (setting?.kind === 'problem') report.fault(at, setting.problem);
-  if (setting?.kind === 'redis') report.warn(at, notYet);
+  if (setting?.kind === 'problem') report.fault([...GENERAL_PATH, 'database_url'], setting.problem);
   if (environmental?.kind === 'problem') report.faultOfVariable('DATABASE_URL', environmental.problem);
-  if (environmental?.kind === 'redis') report.warnOfVariable('DATABASE_URL', notYet);
-  for (const name of ['REDIS_URL', 'REDIS_HOST']) {
-    if (variable(environment, name) !== null) report.warnOfVariable(name, notYet);
+  const chosen = setting ?? environmental;
+  if (redis !== null && chosen !== null) {
+    const winner = setting === null ? 'DATABASE_URL' : 'database_url';
+    report.warnOfVariable(redis.name, `is not used: ${winner} says where state is kept`);
+  } else if (redis?.reading.kind === 'problem') {
+    report.faultOfVariable(redis.name, redis.reading.problem);
   }
-  return { kind: 'sqlite', file };
+  const place = chosen ?? redis?.reading ?? null;
+  if (place !== null && place.kind !== 'problem') return place;
+  return { kind: 'sqlite', file: join(variable(environment, 'SLUICE_DATA_DIR') ?? '.sluice', 'sluice.db') };
 }
 
-function databaseUrlFrom(url: string): DatabaseUrl {
-  if (/^rediss?:\/\//i.test(url)) return { kind: 'redis' };
+function placeFrom(url: string): Place {
+  if (isRedisUrl(url)) return redisStateFrom(url);
   const scheme = /^([a-z][a-z\d+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? '';
   if (scheme === 'sqlite') return sqliteFile(url.slice('sqlite:'.length));
   const name = DATABASES.find(([pattern]) => pattern.test(scheme))?.[1] ?? null;
@@ -46,7 +45,7 @@ function databaseUrlFrom(url: string): DatabaseUrl {
   return { kind: 'problem', problem: `${fault}; ${REMEDY}` };
 }
 
-function sqliteFile(file: string): DatabaseUrl {
+function sqliteFile(file: string): Place {
   if (file === ':memory:') return { kind: 'sqlite', file };
   const problem = fileProblem(file);
   return problem === null ? { kind: 'sqlite', file } : { kind: 'problem', problem: `${problem}; ${REMEDY}` };

@@ -1,12 +1,12 @@
 --[[
-  Says that an instance is alive, which shows that Redis takes writes, and counts the instances that are.
+  Says that an instance is alive, which shows that Redis takes writes, and looks around.
 
-  KEYS[1] instances
-  ARGV[1] instance  ARGV[2] ms after which one that says nothing counts as gone
-  Returns how many there are
+  KEYS[1] instances  KEYS[2] version
+  ARGV[1] instance   ARGV[2] ms after which one that says nothing counts as gone
+  Returns {how many instances there are, version}
 ]]
 local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('zadd', KEYS[1], now, ARGV[1])
 redis.call('zremrangebyscore', KEYS[1], '-inf', string.format('(%.0f', now - tonumber(ARGV[2])))
-return redis.call('zcard', KEYS[1])
+return { redis.call('zcard', KEYS[1]), redis.call('get', KEYS[2]) or '0' }

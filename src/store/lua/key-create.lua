@@ -3,7 +3,7 @@
 
   KEYS[1] version  KEYS[2] keys version  KEYS[3] sequence  KEYS[4] keys  KEYS[5] spend  KEYS[6] resets
   KEYS[7] tokens  KEYS[8] aliases  KEYS[9…] the sorted sets that it belongs to
-  ARGV[1] channel  ARGV[2] origin  ARGV[3] id  ARGV[4] json  ARGV[5] USD spent  ARGV[6] reset, or nothing
+  ARGV[1] channel  ARGV[2] origin  ARGV[3] id  ARGV[4] json  ARGV[5] nano-dollars spent  ARGV[6] reset, or nothing
   ARGV[7] time of creation, ms  ARGV[8] how many aliases (0 or 1)  ARGV[9…] those, then its tokens
   Returns 'created'; 'id', 'token', 'alias': that is taken
 ]]

@@ -51,7 +51,7 @@ describe('a file with many faults', () => {
       "config.yaml:22: pass_through_endpoints[1].path: is a path of Sluice's own control plane; take another",
       'config.yaml:23: pass_through_endpoints[1].auth: must be true or false, not "perhaps"',
       'config.yaml:24: router_setings: unknown key; did you mean router_settings?',
-      'environment: DATABASE_URL: Postgres is not supported; leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path or sqlite:relative/path',
+      'environment: DATABASE_URL: Postgres is not supported; leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path, sqlite:relative/path or redis://host:6379',
     ]);
   });
 

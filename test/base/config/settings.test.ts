@@ -363,7 +363,7 @@ describe('the environment alone', () => {
 
 describe('where state is kept', () => {
   const REMEDY =
-    'leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path or sqlite:relative/path';
+    'leave it out (state is then kept in .sluice/sluice.db), or write sqlite:/absolute/path, sqlite:relative/path or redis://host:6379';
 
   test.each([
     [{}, '.sluice/sluice.db'],
@@ -373,24 +373,11 @@ describe('where state is kept', () => {
     [{ DATABASE_URL: 'sqlite:./state.db', SLUICE_DATA_DIR: '/var' }, './state.db'],
     [{ DATABASE_URL: 'SQLite:/a b/state.db' }, '/a b/state.db'],
     [{ DATABASE_URL: 'sqlite::memory:' }, ':memory:'],
+    [{ REDIS_URL: '', REDIS_HOST: '', REDIS_PORT: '6379' }, '.sluice/sluice.db'],
   ])('%j keeps it in %s', (env, file) => {
     const { state, warnings } = fromEnvironment(env);
     expect(state).toEqual({ kind: 'sqlite', file });
     expect(warnings).toEqual([]);
-  });
-
-  test.each([
-    ['DATABASE_URL', 'redis://:secret@h:6379'],
-    ['DATABASE_URL', 'rediss://h'],
-    ['REDIS_URL', 'redis://h'],
-    ['REDIS_HOST', 'h'],
-  ])('%s=%s is warned of: it is for a later version', (name, value) => {
-    const { state, warnings } = fromEnvironment({ [name]: value });
-    expect(state).toEqual({ kind: 'sqlite', file: '.sluice/sluice.db' });
-    expect(warnings).toEqual([
-      `environment: ${name}: Redis is not used by this version yet; state is kept in .sluice/sluice.db`,
-    ]);
-    expect(fromEnvironment({ [name]: '' }).warnings).toEqual([]);
   });
 
   test.each([
@@ -406,6 +393,7 @@ describe('where state is kept', () => {
       'sqlite:///state.db',
       `begins with sqlite://, which says different things to different programs; ${REMEDY}`,
     ],
+    ['redis://h:port', 'has a host that is none'],
   ])('DATABASE_URL=%s is a fault that says what to set instead', (value, problem) => {
     expect(faultsOfEnvironment({ DATABASE_URL: value })).toEqual([`environment: DATABASE_URL: ${problem}`]);
   });
@@ -414,11 +402,16 @@ describe('where state is kept', () => {
     expect(faultsOf(general('database_url: "postgresql://h"'))).toEqual([
       `config.yaml:2: general_settings.database_url: Postgres is not supported; ${REMEDY}`,
     ]);
-    expect(parsed(general('database_url: os.environ/X'), { X: 'redis://h' }).warnings).toEqual([
-      'config.yaml:2: general_settings.database_url: Redis is not used by this version yet; state is kept in .sluice/sluice.db',
-    ]);
+    const redis = parsed(general('database_url: os.environ/X'), { X: 'redis://h' });
+    expect(redis.state).toMatchObject({ kind: 'redis', nodes: [{ host: 'h', port: 6379 }] });
     const both = parsed(general('database_url: sqlite:a.db'), { DATABASE_URL: 'sqlite:b.db' });
     expect(both.state).toEqual({ kind: 'sqlite', file: 'a.db' });
+  });
+
+  test('a Redis beside a DATABASE_URL is not used, and that is said', () => {
+    const { state, warnings } = fromEnvironment({ DATABASE_URL: 'sqlite:a.db', REDIS_URL: 'redis://h' });
+    expect(state).toEqual({ kind: 'sqlite', file: 'a.db' });
+    expect(warnings).toEqual(['environment: REDIS_URL: is not used: DATABASE_URL says where state is kept']);
   });
 });
 
