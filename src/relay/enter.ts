@@ -1,4 +1,6 @@
 import type { Admission, Door, Entry } from '../access/admit.ts';
+import type { Grant } from '../access/limiter.ts';
+import type { Asked } from '../access/permissions.ts';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError } from '../base/errors.ts';
 import type { RequestPath } from '../base/request-path.ts';
@@ -32,16 +34,16 @@ export function destinationOf(context: RelayContext, method: string, path: Reque
   if (destination !== null) return destination;
   throw new SluiceError(
     'path_not_found',
-    `Nothing is served at ${path.raw}. Try /v1/…, /vllm/…, another provider's name, or a path of pass_through_endpoints.`,
+    `Nothing is served at ${loggablePath(path, null)}. Try /v1/…, /vllm/…, another provider's name, or a path of pass_through_endpoints.`,
   );
 }
 
-/** @throws SluiceError 401 */
+/** @throws SluiceError (or rejects with it) 401, 503; see `Door.admit` */
 export function admitTo(
   context: RelayContext,
   destination: Destination,
   request: Pick<Entry, 'headers' | 'callHeaders'> & { readonly path: RequestPath },
-): Admission {
+): Admission | Promise<Admission> {
   const route = destination.kind === 'route' ? destination.route : null;
   return context.door.admit({
     headers: request.headers,
@@ -61,10 +63,13 @@ export function refuseKeyInPath(path: RequestPath, admission: Admission): void {
   );
 }
 
-/** The path as it may be written down. */
-export function loggablePath(path: RequestPath, admission: Admission | null): string {
-  const key = admission?.key ?? null;
-  return key === null ? path.raw : path.raw.replaceAll(key, '…');
+/** Something like a key of ours, where it is a word of its own. */
+const KEY = /(?<![A-Za-z0-9])sk-[\w-]{8,}/g;
+
+/** The path as it may be written down. `admission` null: nobody knows whether the caller's key stands in it. */
+export function loggablePath({ raw }: RequestPath, admission: Admission | null): string {
+  if (admission === null) return raw.includes('sk-') ? raw.replace(KEY, '…') : raw;
+  return admission.key === null ? raw : raw.replaceAll(admission.key, '…');
 }
 
 export interface TargetRequest {
@@ -72,6 +77,41 @@ export interface TargetRequest {
   readonly admission: Admission;
   readonly headers: readonly string[];
   readonly model: string | null;
+}
+
+/** Whether the models are limited that the caller may use, so that none may go unseen. */
+export function isHeldToModels({ caller }: Admission): boolean {
+  return caller.kind === 'key' && caller.key.models.length > 0;
+}
+
+/**
+ * Holds a caller to what its key may ask for, and takes the request off its limits. Before the target is picked, which
+ * counts what it picks; behind it comes nothing that a key decides but the endpoints that are the master's.
+ * @throws SluiceError (or rejects with it) 403, 429
+ */
+export function takeFor(
+  context: RelayContext,
+  request: TargetRequest & { readonly path: RequestPath },
+): Grant | Promise<Grant> {
+  const { door, picker } = context;
+  const { caller } = request.admission;
+  if (caller.kind === 'key') door.permit(caller, askedBy(request, picker));
+  return door.take(caller);
+}
+
+function askedBy(
+  { destination, headers, model, path }: TargetRequest & { readonly path: RequestPath },
+  picker: TargetPicker,
+): Asked {
+  const { raw } = path;
+  if (destination.kind === 'route') return { path: raw, alias: null, model, byModel: false };
+  const provider = destination.kind === 'provider' ? destination.provider : null;
+  return {
+    path: raw,
+    alias: destination.kind === 'v1' && !raw.startsWith('/v1/') ? `/${destination.endpoint}` : null,
+    model: model ?? headerValue(headers, 'x-sluice-model') ?? picker.modelWithoutName(provider),
+    byModel: true,
+  };
 }
 
 /**

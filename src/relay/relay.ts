@@ -1,4 +1,5 @@
-import type { Admission } from '../access/admit.ts';
+import { type Admission, NO_GRANT } from '../access/admit.ts';
+import type { Grant } from '../access/limiter.ts';
 import { type Deadlined, unwatch, watch } from '../base/deadlines.ts';
 import { errorAnswer } from '../base/error-answer.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
@@ -13,13 +14,16 @@ import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import {
   admitTo,
   destinationOf,
+  isHeldToModels,
   leaseTarget,
   loggablePath,
   type RelayContext,
   refuseKeyInPath,
   routeLabel,
+  takeFor,
 } from './enter.ts';
 import { holdPiece } from './held-pieces.ts';
+import { giveBack, Meter } from './meter.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
 import { outgoingBody } from './outgoing-body.ts';
@@ -30,14 +34,15 @@ import { errorFromFailure } from './upstream-error.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** How much of a body is read while its model is being loaded. */
-const WAKING_HOLD_BYTES = 1024 * 1024;
+/** How much of a body is read while its request waits. */
+const WAITING_HOLD_BYTES = 1024 * 1024;
 
 /**
- * Relays one request: `reading` until its target is known (`waking` while that is a model that is being loaded),
- * `sending` until the upstream's head is there, `answering` until the end.
+ * Relays one request: `entering` until the door has said who asks, `reading` until its target is known (`waiting` while
+ * its limits are asked elsewhere, or its model is being loaded), `sending` until the upstream's head is there,
+ * `answering` until the end.
  */
-type Phase = 'reading' | 'waking' | 'sending' | 'answering' | 'done';
+type Phase = 'entering' | 'reading' | 'waiting' | 'sending' | 'answering' | 'done';
 
 /** Starts relaying; everything that happens to the exchange afterwards is answered and logged by it. */
 export function relay(downstream: Downstream, path: RequestPath, context: RelayContext): void {
@@ -52,9 +57,11 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   readonly #downstream: Downstream;
   readonly #path: RequestPath;
   #context: RelayContext;
-  #phase: Phase = 'reading';
+  #phase: Phase = 'entering';
   #destination: Destination | null = null;
   #admission: Admission | null = null;
+  /** Null: the caller has no limits. */
+  #meter: Meter | null = null;
   #lease: Lease | null = null;
   #call: UpstreamCall | null = null;
   #scanner: ModelScanner | null = null;
@@ -79,8 +86,12 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   start(): void {
     this.#downstream.listener = this;
     try {
-      this.#admit();
-      this.#openBody();
+      const { method, headers, callHeaders } = this.#downstream;
+      const destination = destinationOf(this.#context, method, this.#path);
+      this.#destination = destination;
+      const admission = admitTo(this.#context, destination, { headers, callHeaders, path: this.#path });
+      if (admission instanceof Promise) this.#awaitAdmission(admission);
+      else this.#enter(admission);
     } catch (error) {
       this.#refuse(sluiceErrorFrom(error));
     }
@@ -88,23 +99,34 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 
   // --- the request's way in
 
-  #admit(): void {
-    const { method, headers, callHeaders } = this.#downstream;
-    this.#destination = destinationOf(this.#context, method, this.#path);
-    this.#admission = admitTo(this.#context, this.#destination, { headers, callHeaders, path: this.#path });
-    refuseKeyInPath(this.#path, this.#admission);
+  /** Nothing is read of the body meanwhile; its client may leave. */
+  #awaitAdmission(admission: Promise<Admission>): void {
+    admission
+      .then((admitted) => {
+        if (this.#phase === 'entering') this.#enter(admitted);
+      })
+      .catch((error: unknown) => this.#abandon(sluiceErrorFrom(error)));
   }
 
-  #openBody(): void {
+  #enter(admission: Admission): void {
+    this.#admission = admission;
+    this.#phase = 'reading';
+    refuseKeyInPath(this.#path, admission);
+    this.#openBody(admission);
+  }
+
+  #openBody(admission: Admission): void {
     const { body, headers, expectsContinue } = this.#downstream;
     if (body.kind === 'none') {
       this.#send(null);
       return;
     }
-    if (this.#destination?.kind !== 'route') {
+    const isHeld = isHeldToModels(admission);
+    if (this.#destination?.kind !== 'route' || isHeld) {
       const contentType = headerValue(headers, 'content-type');
       this.#scanner = createModelScanner(contentType);
-      if (this.#scanner !== null && mayNameModel(contentType)) refuseCompressed(headers);
+      if (isHeld && this.#scanner === null) throw unreadable(contentType);
+      if (isHeld || (this.#scanner !== null && mayNameModel(contentType))) refuseCompressed(headers);
     } else if (body.kind === 'unknown_length') {
       // Nothing in the body decides where it goes, and its sender may wait for an answer to its head.
       this.#send(null);
@@ -124,8 +146,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       if (this.#phase === 'reading') {
         this.#hold(chunk);
         if (this.#phase === 'reading') this.#touchBody();
-      } else if (this.#phase === 'waking') {
-        this.#holdWhileWaking(chunk);
+      } else if (this.#phase === 'waiting') {
+        this.#holdWhileWaiting(chunk);
       } else if (this.#call?.write(chunk) === false) this.#waitForUpstream();
       else this.#touchBody();
     } catch (error) {
@@ -171,46 +193,61 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     this.#call?.end(upstreamTrailers(this.#trailers, this.#admission as Admission));
   }
 
-  /** Chooses the target and sends what is there of the request; the rest follows as it comes. */
+  /** The target is known: takes the request off its key's limits and sends what is there; the rest follows as it comes. */
   #send(model: string | null): void {
     const { headers } = this.#downstream;
     const destination = this.#destination as Destination;
     const admission = this.#admission as Admission;
     this.#model = this.#scanner?.found?.name ?? null;
+    const grant = takeFor(this.#context, { destination, admission, headers, model, path: this.#path });
+    if (grant instanceof Promise) this.#waitFor(grant, (taken) => this.#sendGranted(taken, model), giveBack);
+    else this.#sendGranted(grant, model);
+  }
+
+  #sendGranted(grant: Grant, model: string | null): void {
+    const { caller } = this.#admission as Admission;
+    if (caller.kind === 'key' && grant !== NO_GRANT) this.#meter = new Meter(grant, caller.key);
+    this.#pick(model);
+  }
+
+  #pick(model: string | null): void {
+    const { headers } = this.#downstream;
+    const destination = this.#destination as Destination;
+    const admission = this.#admission as Admission;
     try {
       this.#lease = leaseTarget(this.#context, { destination, admission, headers, model });
     } catch (error) {
       if (!(error instanceof ModelAsleep)) throw error;
-      this.#wake(error.model, model);
+      this.#waitFor(this.#context.wake(error.model), (context) => {
+        this.#context = context;
+        this.#pick(model);
+      });
       return;
     }
     this.#sendTo(this.#lease);
   }
 
-  /** Waits until the model is loaded; its client may be slow or leave meanwhile. */
-  #wake(name: string, model: string | null): void {
-    this.#phase = 'waking';
-    this.#context.wake(name).then(
-      (context) => {
-        if (this.#phase !== 'waking') return;
-        this.#context = context;
-        this.#phase = 'reading';
-        try {
-          if (!this.#bodyRead) this.#downstream.resumeBody();
-          this.#send(model);
-          if (this.#bodyRead) this.#endBody();
-        } catch (error) {
-          this.#abandon(sluiceErrorFrom(error));
+  /** Holds the request until something is there that it can't go on without; its client may be slow or leave meanwhile. */
+  #waitFor<T>(awaited: Promise<T>, goOn: (there: T) => void, ifLeft: (there: T) => void = () => {}): void {
+    this.#phase = 'waiting';
+    awaited
+      .then((there) => {
+        if (this.#phase !== 'waiting') {
+          ifLeft(there);
+          return;
         }
-      },
-      (error: unknown) => this.#abandon(sluiceErrorFrom(error)),
-    );
+        this.#phase = 'reading';
+        if (this.#reading && !this.#bodyRead) this.#downstream.resumeBody();
+        goOn(there);
+        if (this.#bodyRead) this.#endBody();
+      })
+      .catch((error: unknown) => this.#abandon(sluiceErrorFrom(error)));
   }
 
   /** Reads on, because a client that leaves is seen only while it is read; but not for ever. */
-  #holdWhileWaking(chunk: Buffer): void {
+  #holdWhileWaiting(chunk: Buffer): void {
     holdPiece(this.#held, chunk);
-    if (this.#bytesIn > WAKING_HOLD_BYTES) {
+    if (this.#bytesIn > WAITING_HOLD_BYTES) {
       this.deadlineAt = NEVER;
       this.#downstream.pauseBody();
     } else this.#touchBody();
@@ -284,13 +321,19 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     this.#firstByteAt = performance.now();
     this.#context.detail?.upstreamResponse(this.#id, head);
     this.#head = head;
-    this.#headHeaders = downstreamHeaders(head.headers, this.#id);
     this.#status = head.status;
+    const meter = this.#meter;
+    if (meter === null) this.#headHeaders = downstreamHeaders(head.headers, this.#id);
+    else {
+      this.#headHeaders = downstreamHeaders(head.headers, this.#id, meter.headers);
+      meter.begin(head, this.#lease?.prices ?? NO_PRICES, () => this.#bytesIn);
+    }
     if (!this.#bodyRead && !this.#isShortRest()) this.#downstream.closeAfterResponse();
     if (!more) this.#flushHead(head);
   }
 
   onData(chunk: Buffer): boolean {
+    this.#meter?.scan(chunk);
     const head = this.#head;
     if (head !== null) {
       if (head.length === chunk.length) {
@@ -382,7 +425,8 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     }
     this.#status = error.status;
     const { status, reason, headers, body } = errorAnswer(error, this.#id);
-    this.#downstream.respond(status, reason, headers, body);
+    const limits = this.#meter?.headers ?? NO_HEADERS;
+    this.#downstream.respond(status, reason, limits.length === 0 ? headers : [...headers, ...limits], body);
     this.#finish(outcome, why, error.cause);
   }
 
@@ -390,6 +434,12 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
   #isShortRest(): boolean {
     const { body, discardableBytes } = this.#downstream;
     return body.kind === 'length' && body.length - this.#bytesIn <= discardableBytes;
+  }
+
+  /** What the upstream has refused or never had costs nothing; what its client didn't wait for, what a request costs. */
+  #isToBePaid(outcome: Outcome): boolean {
+    if (this.#call === null) return false;
+    return this.#firstByteAt === null ? outcome === 'client_left' : this.#status < 400;
   }
 
   #touchBody(): void {
@@ -400,6 +450,7 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
     this.#phase = 'done';
     this.deadlineAt = NEVER;
     unwatch(this);
+    this.#meter?.settle(this.#isToBePaid(outcome) ? (this.#lease?.prices ?? null) : null);
     this.#lease?.release();
     if (this.#reading && !this.#bodyRead) this.#downstream.resumeBody();
     this.#downstream.listener = null;
@@ -425,6 +476,16 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEADERS: readonly string[] = [];
+const NO_PRICES: Readonly<Record<string, number>> = {};
+
+/** What may hide a model isn't for a key that may use some alone. */
+function unreadable(contentType: string | null): SluiceError {
+  return new SluiceError(
+    'model_not_allowed',
+    `The key may use some models alone, and which one this body names can't be told (content-type: ${contentType}): send JSON or a form.`,
+    { param: 'content-type' },
+  );
+}
 
 /** A body that is compressed can't be searched for its model. */
 function refuseCompressed(headers: readonly string[]): void {
@@ -432,7 +493,7 @@ function refuseCompressed(headers: readonly string[]): void {
   if (encoding === null || encoding.trim().toLowerCase() === 'identity') return;
   throw new SluiceError(
     'unsupported_encoding',
-    `The body is compressed (content-encoding: ${encoding}); on a path that is routed by model send it as it is.`,
+    `The body is compressed (content-encoding: ${encoding}); where its model matters send it as it is.`,
     { param: 'content-encoding' },
   );
 }

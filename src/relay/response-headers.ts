@@ -3,11 +3,18 @@ import { headerName, isHopByHop, nominatedHeaders } from './header-kinds.ts';
 /** Only we may set it on a response; an upstream's own would pass for ours. */
 const OURS = 'x-sluice-request-id';
 
+const NONE: readonly string[] = [];
+
 /**
  * The upstream's response headers as the client gets them: raw, in order, duplicates kept, hop-by-hop removed. One
- * Content-Length remains of several equal ones, which clients refuse (RFC 9110 §8.6).
+ * Content-Length remains of several equal ones, which clients refuse (RFC 9110 §8.6). `added` takes the place of what
+ * the upstream has under the same names: its own limits aren't those that the client has reached.
  */
-export function downstreamHeaders(upstream: readonly string[], requestId: string): string[] {
+export function downstreamHeaders(
+  upstream: readonly string[],
+  requestId: string,
+  added: readonly string[] = NONE,
+): string[] {
   const nominated = nominatedHeaders(upstream);
   const out: string[] = [];
   let sized = false;
@@ -26,11 +33,19 @@ export function downstreamHeaders(upstream: readonly string[], requestId: string
         sized = true;
         break;
       default:
-        if (lower !== OURS && (nominated.size === 0 || !nominated.has(lower))) out.push(name, value);
+        if (lower === OURS || (nominated.size > 0 && nominated.has(lower))) break;
+        if (added.length === 0 || !hasName(added, lower)) out.push(name, value);
     }
   }
+  for (const item of added) out.push(item);
   out.push(OURS, requestId);
   return out;
+}
+
+/** `names` are lower case. */
+function hasName(pairs: readonly string[], name: string): boolean {
+  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return true;
+  return false;
 }
 
 /** Trailers as they pass on: no framing and no hop-by-hop fields among them (RFC 9110 §6.5.1). */

@@ -16,8 +16,11 @@ export interface UpgradeClient {
   /** What the client sent behind its handshake. */
   readonly early: Buffer;
   readonly stream: Duplex;
-  /** Answers the handshake as the upstream did; false when the upstream's answer doesn't fit the handshake. */
-  accept(head: UpstreamHead, requestId: string): boolean;
+  /**
+   * Answers the handshake with these headers, the upstream's and ours; false when the upstream's answer doesn't fit the
+   * handshake.
+   */
+  accept(head: UpstreamHead, headers: readonly string[]): boolean;
   /** Answers with something else than a switch; the body follows on `stream`, and `finish` is its end. */
   decline(status: number, reason: string, headers: readonly string[]): void;
   /** Ends once all that was written has gone; what the client still sends is dropped. Again is harmless. */
@@ -32,9 +35,8 @@ export function http1UpgradeClient(request: IncomingMessage, duplex: Duplex, ear
     headers: request.rawHeaders,
     early,
     stream: socket,
-    accept(head, requestId) {
-      const headers = headerLines([...head.headers, 'x-sluice-request-id', requestId]);
-      socket.write(`HTTP/1.1 101 ${head.reason}\r\n${headers}\r\n`, 'latin1');
+    accept({ reason }, accepted) {
+      socket.write(`HTTP/1.1 101 ${reason}\r\n${headerLines(accepted)}\r\n`, 'latin1');
       return true;
     },
     decline(status, reason, headers) {
@@ -62,13 +64,9 @@ export function http2UpgradeClient(
     headers,
     early: Buffer.alloc(0),
     stream,
-    accept(head, requestId) {
+    accept(head, accepted) {
       if (headerValue(head.headers, 'sec-websocket-accept') !== acceptFor(key)) return false;
-      stream.respond({
-        ':status': 200,
-        ...http2Headers(endToEnd(head.headers)),
-        'x-sluice-request-id': requestId,
-      });
+      stream.respond({ ':status': 200, ...http2Headers(endToEnd(accepted)) });
       return true;
     },
     decline(status, _reason, declined) {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type Admission, NO_GRANT } from '../access/admit.ts';
 import { errorAnswer } from '../base/error-answer.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { nextRequestId } from '../base/request-id.ts';
@@ -11,12 +12,16 @@ import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import {
   admitTo,
   destinationOf,
+  isHeldToModels,
   leaseTarget,
   loggablePath,
   type RelayContext,
   refuseKeyInPath,
   routeLabel,
+  type TargetRequest,
+  takeFor,
 } from './enter.ts';
+import { giveBack, Meter } from './meter.ts';
 import { outboundFrom } from './outbound.ts';
 import { downstreamHeaders } from './response-headers.ts';
 import type { UpgradeClient } from './upgrade-client.ts';
@@ -44,6 +49,7 @@ class WebSocketExchange implements UpstreamHandler {
   readonly #fromClient = new FrameFollower();
   readonly #fromUpstream = new FrameFollower();
   #destination: Destination | null = null;
+  #meter: Meter | null = null;
   #lease: Lease | null = null;
   #call: UpstreamCall | null = null;
   #upstream: Socket | null = null;
@@ -60,7 +66,7 @@ class WebSocketExchange implements UpstreamHandler {
   constructor(client: UpgradeClient, path: RequestPath, context: RelayContext) {
     this.#client = client;
     this.#path = path;
-    this.#loggedPath = path.raw;
+    this.#loggedPath = loggablePath(path, null);
     this.#context = context;
   }
 
@@ -70,29 +76,68 @@ class WebSocketExchange implements UpstreamHandler {
     stream.on('close', () => this.#clientGone());
     stream.on('end', () => this.#clientEnded());
     stream.on('readable', this.#awaitEnd);
-    this.#open();
-  }
-
-  #open(): void {
     try {
-      this.#send();
+      this.#goOn(this.#admission(), (admission) => this.#enter(admission));
     } catch (error) {
-      if (error instanceof ModelAsleep) this.#wake(error.model);
-      else this.#refuse(sluiceErrorFrom(error), 'refused');
+      this.#fail(error);
     }
   }
 
-  #wake(model: string): void {
-    this.#context.wake(model).then(
-      (context) => {
-        if (this.#done) return;
-        this.#context = context;
-        this.#open();
+  #admission(): Admission | Promise<Admission> {
+    const { headers } = this.#client;
+    this.#destination = destinationOf(this.#context, 'GET', this.#path);
+    return admitTo(this.#context, this.#destination, { headers, path: this.#path });
+  }
+
+  #enter(admission: Admission): void {
+    const { headers } = this.#client;
+    const destination = this.#destination as Destination;
+    this.#loggedPath = loggablePath(this.#path, admission);
+    refuseKeyInPath(this.#path, admission);
+    this.#model = isModelNamed(destination, admission) ? modelInQuery(this.#path.query) : null;
+    const target = { destination, admission, headers, model: this.#model };
+    this.#goOn(
+      takeFor(this.#context, { ...target, path: this.#path }),
+      (grant) => {
+        if (admission.caller.kind === 'key' && grant !== NO_GRANT) {
+          this.#meter = new Meter(grant, admission.caller.key);
+        }
+        this.#pick(target);
       },
-      (error: unknown) => {
-        if (!this.#done) this.#refuse(sluiceErrorFrom(error), 'refused');
-      },
+      giveBack,
     );
+  }
+
+  #pick(target: TargetRequest): void {
+    try {
+      this.#lease = leaseTarget(this.#context, target);
+    } catch (error) {
+      if (!(error instanceof ModelAsleep)) throw error;
+      this.#goOn(this.#context.wake(error.model), (context) => {
+        this.#context = context;
+        this.#pick(target);
+      });
+      return;
+    }
+    this.#send(this.#lease, target);
+  }
+
+  /** At once, or when it is there and the client hasn't left. */
+  #goOn<T>(awaited: T | Promise<T>, goOn: (there: T) => void, ifLeft: (there: T) => void = () => {}): void {
+    if (!(awaited instanceof Promise)) {
+      goOn(awaited);
+      return;
+    }
+    awaited
+      .then((there) => {
+        if (this.#done) ifLeft(there);
+        else goOn(there);
+      })
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#done) this.#refuse(sluiceErrorFrom(error), 'refused');
   }
 
   // While nobody reads, a client's end would go unseen. What it sends before the answer, which it shouldn't (RFC 6455
@@ -102,16 +147,7 @@ class WebSocketExchange implements UpstreamHandler {
     if (stream.readableLength === 0) stream.read();
   };
 
-  #send(): void {
-    const { headers } = this.#client;
-    const destination = destinationOf(this.#context, 'GET', this.#path);
-    this.#destination = destination;
-    const admission = admitTo(this.#context, destination, { headers, path: this.#path });
-    this.#loggedPath = loggablePath(this.#path, admission);
-    refuseKeyInPath(this.#path, admission);
-    this.#model = destination.kind === 'route' ? null : modelInQuery(this.#path.query);
-    const lease = leaseTarget(this.#context, { destination, admission, headers, model: this.#model });
-    this.#lease = lease;
+  #send(lease: Lease, { destination, admission, headers }: TargetRequest): void {
     const outbound = outboundFrom({
       destination,
       admission,
@@ -148,7 +184,7 @@ class WebSocketExchange implements UpstreamHandler {
     this.#firstByteAt = performance.now();
     upstream.on('error', () => {}); // its close follows
     upstream.on('close', () => this.#upstreamGone());
-    if (this.#done || !this.#client.accept(head, this.#id)) {
+    if (this.#done || !this.#client.accept(head, this.#acceptedHeaders(head))) {
       upstream.destroy();
       if (!this.#done)
         this.#refuse(
@@ -176,18 +212,29 @@ class WebSocketExchange implements UpstreamHandler {
     if (early.length > 0) stream.unshift(early);
   }
 
+  #acceptedHeaders({ headers }: UpstreamHead): readonly string[] {
+    return [...headers, ...this.#limits(), 'x-sluice-request-id', this.#id];
+  }
+
+  /** Raw name-value pairs of the caller's limits. */
+  #limits(): readonly string[] {
+    return this.#meter?.headers ?? NO_HEADERS;
+  }
+
   // --- the upstream answered something else than 101: relayed as the answer it is
 
   onHead(head: UpstreamHead): void {
     this.#context.detail?.upstreamResponse(this.#id, head);
     this.#firstByteAt = performance.now();
     this.#status = head.status;
-    this.#client.decline(head.status, head.reason, downstreamHeaders(head.headers, this.#id));
+    this.#meter?.begin(head, this.#lease?.prices ?? {}, () => 0);
+    this.#client.decline(head.status, head.reason, downstreamHeaders(head.headers, this.#id, this.#limits()));
     this.#client.stream.on('drain', () => this.#call?.resume());
   }
 
   onData(chunk: Buffer): boolean {
     this.#bytesOut += chunk.length;
+    this.#meter?.scan(chunk);
     return this.#client.stream.write(Buffer.from(chunk));
   }
 
@@ -258,17 +305,24 @@ class WebSocketExchange implements UpstreamHandler {
   #refuse(error: SluiceError, outcome: Outcome, why: string = error.reason): void {
     const { status, reason, headers, body } = errorAnswer(error, this.#id);
     this.#status = status;
-    this.#client.decline(status, reason, headers);
+    this.#client.decline(status, reason, [...headers, ...this.#limits()]);
     this.#client.stream.write(body);
     this.#client.finish();
     this.#bytesOut = body.length;
     this.#finish(outcome, why, error.cause);
   }
 
+  /** As for any request: what the upstream refused or never had costs nothing. Tokens of a websocket nobody tells. */
+  #isToBePaid(): boolean {
+    if (this.#firstByteAt !== null) return this.#status < 400;
+    return this.#call !== null && this.#endedBy === 'client_left';
+  }
+
   #finish(outcome: Outcome, why: string | null, cause: unknown): void {
     if (this.#done) return;
     this.#done = true;
     this.#client.stream.off('readable', this.#awaitEnd);
+    this.#meter?.settle(this.#isToBePaid() ? (this.#lease?.prices ?? null) : null);
     this.#lease?.release();
     this.#context.log({
       id: this.#id,
@@ -287,6 +341,13 @@ class WebSocketExchange implements UpstreamHandler {
       cause: cause ?? null,
     });
   }
+}
+
+const NO_HEADERS: readonly string[] = [];
+
+/** A target that no model decides about has its own reading of the query; a key that is held to models is read first. */
+function isModelNamed(destination: Destination, admission: Admission): boolean {
+  return destination.kind !== 'route' || isHeldToModels(admission);
 }
 
 /** Carries bytes one way with backpressure; a receiver that takes nothing for `stallTimeoutMs` is cut. */

@@ -28,7 +28,7 @@ export function contextFrom(config: Config, additions: Additions, outlasting: Ou
     for (const prefix of [id, ...aliases]) providerPrefixes.set(prefix, id);
   }
   return {
-    door: createDoor(config.masterKey),
+    door: createDoor({ masterKey: config.masterKey }),
     destinations: new DestinationTable({ routes: additions.routes, providerPrefixes }),
     picker: new TargetPicker(
       {

@@ -1,4 +1,6 @@
 import { STATUS_CODES } from 'node:http';
+import type { Admission } from '../access/admit.ts';
+import { mayUseModel } from '../access/permissions.ts';
 import { errorAnswer, type OwnAnswer } from '../base/error-answer.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { nextRequestId } from '../base/request-id.ts';
@@ -32,16 +34,43 @@ export function answerControl(downstream: Downstream, path: RequestPath, state: 
   try {
     const answer = answerFor(downstream, path, state);
     if (answer === null) return false;
-    const { status } = answer;
-    const body = Buffer.from(`${JSON.stringify(answer.body)}\n`);
-    const length = String(body.length);
-    const headers = ['content-type', 'application/json', 'content-length', length];
-    headers.push('x-sluice-request-id', nextRequestId());
-    respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
+    if (answer instanceof Promise) void respondLater(downstream, path, state, answer);
+    else respondWith(downstream, answer);
   } catch (thrown) {
     refuseControl(downstream, path, state, sluiceErrorFrom(thrown));
   }
   return true;
+}
+
+function respondWith(downstream: Downstream, answer: Answer): void {
+  const { status } = answer;
+  const body = Buffer.from(`${JSON.stringify(answer.body)}\n`);
+  const length = String(body.length);
+  const headers = ['content-type', 'application/json', 'content-length', length];
+  headers.push('x-sluice-request-id', nextRequestId());
+  respond(downstream, { status, reason: STATUS_CODES[status] ?? '', headers, body });
+}
+
+/** The store is asked for the caller's key, who may leave meanwhile. */
+async function respondLater(
+  downstream: Downstream,
+  path: RequestPath,
+  state: GatewayState,
+  answer: Promise<Answer>,
+): Promise<void> {
+  let hasLeft = false;
+  downstream.listener = {
+    onClientGone() {
+      hasLeft = true;
+    },
+    onClientDrain() {},
+  };
+  try {
+    const there = await answer;
+    if (!hasLeft) respondWith(downstream, there);
+  } catch (thrown) {
+    if (!hasLeft) refuseControl(downstream, path, state, sluiceErrorFrom(thrown));
+  }
 }
 
 /** Answers the API's own description. @returns false when the path isn't one of its */
@@ -103,7 +132,11 @@ function respond(downstream: Downstream, { status, reason, headers, body }: OwnA
   downstream.respond(status, reason, headers, downstream.method === 'HEAD' ? Buffer.alloc(0) : body);
 }
 
-function answerFor(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
+function answerFor(
+  downstream: Downstream,
+  path: RequestPath,
+  state: GatewayState,
+): Answer | Promise<Answer> | null {
   switch (path.raw) {
     case '/health/liveliness':
     case '/health/liveness':
@@ -124,10 +157,14 @@ function readiness(state: GatewayState): Answer {
 }
 
 /**
- * `GET /v1/models` and `/v1/models/{model}` in OpenAI's form: what the caller may name in a request. Where only a
+ * `GET /v1/models` and `/v1/models/{model}` in OpenAI's form: what the caller's key may name in a request. Where only a
  * vLLM server is configured its own list is relayed instead.
  */
-function models(downstream: Downstream, path: RequestPath, state: GatewayState): Answer | null {
+function models(
+  downstream: Downstream,
+  path: RequestPath,
+  state: GatewayState,
+): Answer | Promise<Answer> | null {
   const { context, configuredAt } = state;
   const { method } = downstream;
   if ((method !== 'GET' && method !== 'HEAD') || !/^\/(?:v1\/)?models(?:\/|$)/.test(path.raw)) return null;
@@ -136,9 +173,21 @@ function models(downstream: Downstream, path: RequestPath, state: GatewayState):
   if (destination?.kind !== 'v1' || (names.length === 0 && context.picker.hasDefault('vllm'))) return null;
   const wanted = decodeURIComponentSafely(destination.endpoint.replace(/^v1\/models\/?/, ''));
   if (wanted !== '' && !names.includes(wanted)) return null;
-  admitTo(context, destination, { headers: downstream.headers, path });
   const entry = (id: string) => ({ id, object: 'model', created: configuredAt, owned_by: 'sluice' });
-  return { status: 200, body: wanted === '' ? { object: 'list', data: names.map(entry) } : entry(wanted) };
+  const answer = ({ caller }: Admission): Answer => {
+    const alias = `/${destination.endpoint}`;
+    context.door.permit(caller, {
+      path: path.raw,
+      alias,
+      model: wanted === '' ? null : wanted,
+      byModel: false,
+    });
+    if (wanted !== '') return { status: 200, body: entry(wanted) };
+    const usable = caller.kind === 'key' ? names.filter((name) => mayUseModel(caller.key, name)) : names;
+    return { status: 200, body: { object: 'list', data: usable.map(entry) } };
+  };
+  const admission = admitTo(context, destination, { headers: downstream.headers, path });
+  return admission instanceof Promise ? admission.then(answer) : answer(admission);
 }
 
 function decodeURIComponentSafely(text: string): string {

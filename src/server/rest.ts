@@ -45,7 +45,7 @@ export function createRest(options: RestOptions): Rest {
   const bridge = createBridge({
     services,
     transport,
-    admit: (method, headers, values) => withAdmission(values, admit(method, headers)),
+    admit: async (method, headers, values) => withAdmission(values, await admit(method, headers)),
     encodeError: encodeRestError,
     // The documented paths end in slashes, some of them, and clients don't always.
     trailingSlash: 'optional',

@@ -15,7 +15,7 @@ import {
   untilFirst,
 } from '@connectrpc/connect/protocol';
 import { nextRequestId } from '../base/request-id.ts';
-import { type Admit, admissionKey } from '../service/admission.ts';
+import { type Admit, admissionKey, withAdmission } from '../service/admission.ts';
 import { type Call, callKey, REQUEST_ID_HEADER } from '../service/call.ts';
 import { connectErrorFrom } from '../service/errors.ts';
 import { raced } from '../service/interceptors/cancellation.ts';
@@ -52,7 +52,8 @@ export function createInProcessTransport(options: InProcessOptions): Transport {
       const call = begin(method, { signal, timeoutMs, header, contextValues });
       const { context } = call;
       try {
-        call.admit();
+        const admission = call.admit();
+        if (admission !== null) await admission;
         const spec = call.specFor(method) as MethodImplSpec<typeof method.input, typeof method.output> & {
           kind: 'unary';
         };
@@ -69,7 +70,8 @@ export function createInProcessTransport(options: InProcessOptions): Transport {
     async stream(method, signal, timeoutMs, header, input, contextValues) {
       const call = begin(method, { signal, timeoutMs, header, contextValues });
       try {
-        call.admit();
+        const admission = call.admit();
+        if (admission !== null) await admission;
         const invoke = transformInvokeImplementation(call.specFor(method), call.context, interceptors);
         const messages = await untilFirst(invoke(createdMessages(method.input, input)));
         return {
@@ -118,11 +120,15 @@ class InProcessCall {
     });
   }
 
-  /** Nobody is let in only because they come from within. */
-  admit(): void {
+  /** Nobody is let in only because they come from within. Null: it is done already. */
+  admit(): Promise<void> | null {
     const { values, requestHeader } = this.context;
-    if (values.get(admissionKey) !== null) return;
-    values.set(admissionKey, this.#admit(this.#bound.method, requestHeader));
+    if (values.get(admissionKey) !== null) return null;
+    const admission = this.#admit(this.#bound.method, requestHeader);
+    if (admission instanceof Promise)
+      return admission.then((admitted) => void withAdmission(values, admitted));
+    withAdmission(values, admission);
+    return null;
   }
 
   /** The table's key has lost the types that the method has; they are the same method's. */

@@ -4,7 +4,7 @@ import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { SluiceError } from '../base/errors.ts';
 import { nextRequestId } from '../base/request-id.ts';
 import { parseRequestPath, type RequestPath } from '../base/request-path.ts';
-import { type Admit, admissionKey } from '../service/admission.ts';
+import { type Admit, withAdmission } from '../service/admission.ts';
 import type { ServiceBinding } from '../service/binding.ts';
 import { connectErrorFrom } from '../service/errors.ts';
 import { createHealth } from '../service/health.ts';
@@ -88,13 +88,20 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       writeMaxBytes,
       ...(maxTimeoutMs !== undefined && { maxTimeoutMs }),
       ...(policy.endless && { shutdownSignal: shutdown.signal }),
-      requestGate(context) {
-        const { values, requestHeader, signal } = context;
-        try {
-          values.set(admissionKey, admit(context.method, requestHeader));
-        } catch (thrown) {
+      requestGate({ method: asked, values, requestHeader, signal }) {
+        const refuse = (thrown: unknown): never => {
           throw noteFailure(values, connectErrorFrom(thrown, signal));
+        };
+        try {
+          const admission = admit(asked, requestHeader);
+          if (admission instanceof Promise) {
+            return admission.then((admitted) => void withAdmission(values, admitted)).catch(refuse);
+          }
+          withAdmission(values, admission);
+        } catch (thrown) {
+          refuse(thrown);
         }
+        return undefined;
       },
     }).rpc(method, spec.impl as never);
     for (const handler of router.handlers) routes.set(handler.requestPath, routeTo(handler, bound));

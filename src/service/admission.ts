@@ -8,10 +8,11 @@ import { SluiceError } from '../base/errors.ts';
 export const admissionKey = createContextKey<Admission | null>(null, { description: 'admission' });
 
 /**
- * Decides who may call a method, from the headers alone: nothing of a body is read for a caller who is refused.
- * @throws SluiceError 401 or 403
+ * Decides who may call a method, from the headers alone: nothing of a body is read for a caller who is refused. A
+ * promise where the store has to be asked for a virtual key.
+ * @throws SluiceError (or rejects with it) 401, 403, 503
  */
-export type Admit = (method: DescMethod, headers: Headers) => Admission;
+export type Admit = (method: DescMethod, headers: Headers) => Admission | Promise<Admission>;
 
 /**
  * Services that everyone may call who reaches the port: probes have no key, and the schema is no secret
@@ -32,12 +33,15 @@ export function createAdmission(door: () => Door): Admit {
       rule = ruleOf(method);
       known.set(method, rule);
     }
+    if (rule === 'open') return STRANGER;
     const current = door();
-    const admission = current.admit(entryFrom(headers, rule !== 'open'));
-    if (rule === 'master') {
-      current.requireMaster(admission.caller, `${method.parent.name}.${method.name}`);
-    }
-    return admission;
+    const admission = current.admit(entryFrom(headers));
+    if (rule === 'any') return admission;
+    const asMaster = (admitted: Admission): Admission => {
+      current.requireMaster(admitted.caller, `${method.parent.name}.${method.name}`);
+      return admitted;
+    };
+    return admission instanceof Promise ? admission.then(asMaster) : asMaster(admission);
   };
 }
 
@@ -52,6 +56,8 @@ export function admissionOf(context: Pick<HandlerContext, 'values'>): Admission 
 export function withAdmission(values: ContextValues, admission: Admission): ContextValues {
   return values.set(admissionKey, admission);
 }
+
+const STRANGER: Admission = { caller: { kind: 'stranger' }, spent: [], key: null };
 
 /** `open`: nothing is asked here; the method's own door, if it has one, decides. */
 type Rule = 'open' | 'any' | 'master';
@@ -68,11 +74,11 @@ function ruleOf(method: DescMethod): Rule {
   }
 }
 
-function entryFrom(headers: Headers, keyRequired: boolean): Entry {
+function entryFrom(headers: Headers): Entry {
   const raw: string[] = [];
   headers.forEach((value, name) => {
     raw.push(name, value);
   });
   // A key in the query would be in everybody's logs; RPC clients have no reason to put one there.
-  return { headers: raw, query: '', keyHeader: null, keyRequired };
+  return { headers: raw, query: '', keyHeader: null, keyRequired: true };
 }

@@ -143,11 +143,22 @@ export class TargetPicker {
     return this.#pickWithoutModel(provider);
   }
 
+  /** What the target is called that a request without a model would get; null: it is no model's, or there is none. */
+  modelWithoutName(provider: string | null): string | null {
+    if (this.#defaults.has(provider ?? 'vllm')) return null;
+    const [only, another] = this.#candidates(provider);
+    return only === undefined || another !== undefined ? null : only.deployment.modelName;
+  }
+
+  #candidates(provider: string | null): readonly Replica[] {
+    const own = this.#replicas.filter(({ deployment }) => deployment.provider === (provider ?? 'vllm'));
+    return own.length === 0 && provider === null ? this.#replicas : own;
+  }
+
   #pickWithoutModel(provider: string | null): Lease {
     const fallback = this.#defaults.get(provider ?? 'vllm');
     if (fallback !== undefined) return fallback.lease();
-    const own = this.#replicas.filter(({ deployment }) => deployment.provider === (provider ?? 'vllm'));
-    const candidates = own.length === 0 && provider === null ? this.#replicas : own;
+    const candidates = this.#candidates(provider);
     const [only] = candidates;
     if (only !== undefined && candidates.length === 1) return only.lease();
     const names = listed([...new Set(candidates.map(({ deployment }) => deployment.modelName))]);

@@ -15,7 +15,7 @@ import { conformanceService } from './service.ts';
  */
 export async function serveWithSluice(request: ServerCompatRequest): Promise<{ host: string; port: number }> {
   const { limits } = parseConfig('{}', { file: 'config.yaml', env: {}, providers: [], baseDir: '.' });
-  const door = createDoor(null);
+  const door = createDoor({ masterKey: null });
   const rpc = createRpcServer({
     services: [bind(ConformanceService, conformanceService)],
     admit: createAdmission(() => door),

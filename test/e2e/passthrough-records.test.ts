@@ -72,7 +72,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     { path: '/v1/x', headers: [], expected: [401, 'authentication_error', 'missing_key', null] },
     {
       path: '/v1/x',
-      headers: ['api-key', 'x'],
+      headers: ['api-key', 'sk-x'],
       expected: [401, 'authentication_error', 'unknown_key', null],
     },
     { path: '/nope', expected: [404, 'not_found_error', 'path_not_found', null] },

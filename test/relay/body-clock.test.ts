@@ -68,7 +68,7 @@ function begun(upstream: { takes: boolean }): {
   const log: RequestRecord[] = [];
   let drain = (): void => {};
   relay(client, parseRequestPath('/v1/x'), {
-    door: createDoor(null),
+    door: createDoor({ masterKey: null }),
     destinations: new DestinationTable({ routes: [], providerPrefixes: new Map() }),
     picker: new TargetPicker(CONFIG),
     client: {

@@ -36,7 +36,7 @@ export async function startRest(options: RestFixtureOptions = {}): Promise<RestF
   const { model = {}, masterKey = null, stallTimeoutMs = 5_000, ...rest } = options;
   const records: RequestRecord[] = [];
   const waiting = new Set<() => void>();
-  const door = createDoor(masterKey);
+  const door = createDoor({ masterKey });
   const admit = createAdmission(() => door);
   const rpc = createRpcServer({
     services: [bind(ModelService, model)],

@@ -41,7 +41,7 @@ export async function startRpc(options: RpcFixtureOptions = {}): Promise<RpcFixt
   const { model = {}, masterKey = null, port: portOptions, ...rest } = options;
   const records: RequestRecord[] = [];
   const waiting = new Set<() => void>();
-  const door = createDoor(masterKey);
+  const door = createDoor({ masterKey });
   const binding: ServiceBinding = bind(ModelService, model, { watchLoad: { endless: true } });
   const rpc = createRpcServer({
     services: [binding],
