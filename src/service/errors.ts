@@ -1,9 +1,10 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
+import { errorDetails } from './error-details.ts';
 
 /**
  * Converts whatever an implementation threw into what RPC clients are told. A SluiceError keeps its message, its
- * row's code and its headers (as metadata), and is the `cause`; an unknown error becomes Internal without its text,
+ * row's code and its headers (as metadata), has its details (error-details.ts), and is the `cause`; an unknown error becomes Internal without its text,
  * its SluiceError being the `cause` and the error itself that one's.
  *
  * @param signal the call's: an AbortError that it made is converted into the reason of the abort
@@ -13,7 +14,8 @@ export function connectErrorFrom(thrown: unknown, signal?: AbortSignal): Connect
   if (signal?.aborted && isAbort(thrown, signal)) return abortError(signal);
   const error = sluiceErrorFrom(thrown);
   // Half of a surrogate pair has no encoding: Connect would throw over it.
-  return new ConnectError(error.message.toWellFormed(), Code[error.rpc], metadataOf(error), undefined, error);
+  const message = error.message.toWellFormed();
+  return new ConnectError(message, Code[error.rpc], metadataOf(error), errorDetails(error), error);
 }
 
 /** Why the call was aborted: a deadline, a shutdown, or a client that left. */

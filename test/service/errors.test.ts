@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, test } from 'vitest';
+import { ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { SluiceError } from '../../src/base/errors.ts';
 import { abortError, connectErrorFrom, sluiceErrorOf } from '../../src/service/errors.ts';
 
@@ -44,6 +45,39 @@ describe('connectErrorFrom', () => {
 
   test('survives half of a surrogate pair', () => {
     expect(connectErrorFrom(new SluiceError('invalid_request', 'a\ud800b')).rawMessage).toBe('a\ufffdb');
+  });
+});
+
+describe('details', () => {
+  const info = (error: SluiceError) => connectErrorFrom(error).findDetails(ErrorInfoSchema);
+  const retry = (error: SluiceError) => connectErrorFrom(error).findDetails(RetryInfoSchema);
+
+  test('name the row of the table, in upper case, and the parameter', () => {
+    const error = new SluiceError('model_not_allowed', 'no', { param: 'model' });
+    expect(info(error)).toMatchObject([
+      { reason: 'MODEL_NOT_ALLOWED', domain: 'sluice', metadata: { param: 'model' } },
+    ]);
+    expect(info(new SluiceError('expired_key', 'no'))).toMatchObject([
+      { reason: 'EXPIRED_KEY', metadata: {} },
+    ]);
+  });
+
+  test('say how long to wait', () => {
+    const error = new SluiceError('rate_limited', 'wait', { headers: ['Retry-After', '42'] });
+    expect(retry(error)).toMatchObject([{ retryDelay: { seconds: 42n } }]);
+    expect(info(error)).toMatchObject([{ reason: 'RATE_LIMITED' }]);
+  });
+
+  test.each([[[]], [['retry-after', 'Wed, 21 Oct 2026 07:28:00 GMT']], [['retry-after', '-1']]])(
+    'say nothing of waiting where there is no delay: %j',
+    (headers) => {
+      expect(retry(new SluiceError('rate_limited', 'wait', { headers }))).toEqual([]);
+    },
+  );
+
+  test('are those of refusals alone', () => {
+    expect(info(new SluiceError('invalid_request', 'no'))).toEqual([]);
+    expect(info(new SluiceError('internal', 'no'))).toEqual([]);
   });
 });
 
