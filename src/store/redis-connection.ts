@@ -23,6 +23,10 @@ const REQUEST_DEADLINE_MS = 50;
 const MANAGEMENT_DEADLINE_MS = 2_000;
 /** A connection that has just broken may be back in a moment; management waits so long for it, ms. */
 const GRACE_MS = 500;
+/** How many deadlines a command may wait in a queue that moves. */
+const QUEUE_FACTOR = 5;
+/** What a server that is merely busy doesn't keep, while an answer is due, ms. */
+const LONG_SILENCE_MS = 150;
 /** How often Redis is asked whether it takes writes, ms; while it is away, and while it is there. */
 const PROBE_INTERVAL_MS = 100;
 const HEARTBEAT_INTERVAL_MS = 500;
@@ -168,31 +172,46 @@ export class RedisConnection {
     }
   }
 
-  /** What `answer` becomes, unless that takes too long; then RedisAway. */
+  /**
+   * What `answer` becomes; RedisAway when Redis has said nothing for `deadlineMs`. While it goes on answering others,
+   * this one's turn will come: many at a time make a queue.
+   */
   #within(deadlineMs: number, answer: Promise<unknown>): Promise<unknown> {
-    this.#silence.asked();
+    const silence = this.#silence;
+    silence.asked();
     return new Promise((resolve, reject) => {
-      let isOver = false;
-      const timer = setTimeout(() => {
+      const askedAt = performance.now();
+      let timer: NodeJS.Timeout | null = null;
+      const arm = (ms: number): void => {
         // This process may be what was slow: what has come meanwhile is read first.
-        setImmediate(() => {
-          if (isOver) return;
-          isOver = true;
-          reject(new RedisAway('Redis does not answer in time'));
-          if (this.#silence.isLong()) this.#lost('Redis does not answer');
-        });
-      }, deadlineMs);
+        timer = setTimeout(() => setImmediate(look), ms);
+      };
+      const look = (): void => {
+        if (timer === null) return;
+        const leftMs = Math.min(
+          deadlineMs - silence.ms,
+          QUEUE_FACTOR * deadlineMs - (performance.now() - askedAt),
+        );
+        if (leftMs > 0) {
+          arm(leftMs);
+          return;
+        }
+        reject(new RedisAway('Redis does not answer in time'));
+        if (silence.ms >= LONG_SILENCE_MS) this.#lost('Redis does not answer');
+      };
+      const over = (): void => {
+        silence.answered();
+        if (timer !== null) clearTimeout(timer);
+        timer = null;
+      };
+      arm(deadlineMs);
       answer.then(
         (value) => {
-          this.#silence.answered();
-          clearTimeout(timer);
-          isOver = true;
+          over();
           resolve(value);
         },
         (error: unknown) => {
-          this.#silence.answered();
-          clearTimeout(timer);
-          isOver = true;
+          over();
           if (isState(error)) this.#lost(whatIs(error));
           reject(error);
         },

@@ -14,12 +14,10 @@ export interface KeyRecord {
 }
 
 export function keyFromRecord({ value, spend, reset }: KeyRecord): StoredKey {
-  const { budgetDuration, ...rest } = jsonBehindOrder(value) as unknown as StoredRecord;
-  return {
-    ...rest,
-    budget: budgetDuration === null ? null : { duration: budgetDuration, resetAt: numberFrom(reset) },
-    spend: Number(spend) / 1e9,
-  };
+  const stored = jsonBehindOrder(value) as unknown as StoredKey;
+  const budget =
+    stored.budget === null ? null : { duration: stored.budget.duration, resetAt: numberFrom(reset) };
+  return { ...stored, budget, spend: Number(spend) / 1e9 };
 }
 
 /** Records of a flat list: id, value, spend, reset, id, … A key without spending is one somebody took it from. */
@@ -36,10 +34,13 @@ export function recordsFrom(reply: unknown): readonly KeyRecord[] {
   return records;
 }
 
-type StoredRecord = Omit<StoredKey, 'budget' | 'spend'> & { readonly budgetDuration: string | null };
-
-export function jsonFromKey({ spend: _spend, budget, ...rest }: StoredKey): string {
-  return JSON.stringify({ ...rest, budgetDuration: budget?.duration ?? null } satisfies StoredRecord);
+/** What stands beside it is 0 here. */
+export function jsonFromKey(key: StoredKey): string {
+  return JSON.stringify({
+    ...key,
+    budget: key.budget === null ? null : { ...key.budget, resetAt: 0 },
+    spend: 0,
+  });
 }
 
 export function resetOf({ budget }: StoredKey): string {

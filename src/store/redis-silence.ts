@@ -1,9 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** Silence while an answer is due that a server which is merely busy doesn't keep, ms. */
-const LONG_MS = 150;
-
-/** Tells one late answer from a server that says nothing any more. */
+/** How long a server has said nothing while answers were due. */
 export class Silence {
   #due = 0;
   #since = 0;
@@ -19,7 +16,7 @@ export class Silence {
     this.#since = performance.now();
   }
 
-  isLong(): boolean {
-    return this.#due > 0 && performance.now() - this.#since >= LONG_MS;
+  get ms(): number {
+    return this.#due > 0 ? performance.now() - this.#since : 0;
   }
 }
