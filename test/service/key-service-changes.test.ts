@@ -2,6 +2,7 @@ import { type JsonObject, toJson } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { VirtualKeySchema } from '../../gen/sluice/v1/key_pb.ts';
 import { hashKey } from '../../src/access/mint.ts';
+import { SluiceError } from '../../src/base/errors.ts';
 import { startKeys } from './key-service-fixture.ts';
 import { refusal } from './passthrough-routes-fixture.ts';
 
@@ -282,5 +283,43 @@ describe('regeneration', () => {
     const told = await refusal(keys.client.regenerateKey({ key, ...request }));
     expect(told.startsWith(words), told).toBe(true);
     expect((await keys.client.getKeyInfo({ key })).key).toBe(hashKey(key));
+  });
+});
+
+describe('a key that another has deleted meanwhile', () => {
+  test('is not found, whatever was asked of it', async () => {
+    const keys = await startKeys({ updateKey: async () => null, deleteKeys: async () => false });
+    const { key } = await keys.client.generateKey({});
+    for (const call of [
+      () => keys.client.updateKey({ key, rpmLimit: 1 }),
+      () => keys.client.blockKey({ key }),
+      () => keys.client.regenerateKey({ key }),
+      () => keys.client.deleteKeys({ keys: [key] }),
+    ]) {
+      expect(await refusal(call())).toMatch(/^NotFound: /);
+    }
+    expect(keys.changes).toBe(1);
+  });
+});
+
+describe('a store that is away', () => {
+  test('is told as such, and nothing of a secret with it', async () => {
+    const away = async (): Promise<never> => {
+      throw new SluiceError('store_unavailable', 'The store is away.');
+    };
+    const keys = await startKeys({ createKey: away, keyByToken: away, keyByAlias: away, keys: away });
+    const key = 'sk-some-secret-of-mine';
+    for (const call of [
+      () => keys.client.generateKey({ key }),
+      () => keys.client.getKeyInfo({ key }),
+      () => keys.client.listKeys({}),
+      () => keys.client.updateKey({ keyAlias: 'alice', rpmLimit: 1 }),
+      () => keys.client.blockKey({ key }),
+      () => keys.client.regenerateKey({ key }),
+      () => keys.client.deleteKeys({ keys: [key] }),
+    ]) {
+      expect(await refusal(call())).toBe('Unavailable: The store is away.');
+    }
+    expect(keys.changes).toBe(0);
   });
 });

@@ -7,6 +7,7 @@ import { withAdmission } from '../../src/service/admission.ts';
 import { errorInterceptor } from '../../src/service/interceptors/errors.ts';
 import { createValidationInterceptor } from '../../src/service/interceptors/validation.ts';
 import { createKeyService } from '../../src/service/key-service.ts';
+import type { KeyStore } from '../../src/store/key-store.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 import type { Store } from '../../src/store/store.ts';
 
@@ -21,8 +22,11 @@ export interface KeysFixture {
   readonly changes: number;
 }
 
-/** KeyService on a store in memory, called by the holder of the master key. */
-export async function startKeys(): Promise<KeysFixture> {
+/**
+ * KeyService on a store in memory, called by the holder of the master key.
+ * @param instead verbs that take the place of the store's own
+ */
+export async function startKeys(instead: Partial<KeyStore> = {}): Promise<KeysFixture> {
   const store = await openSqliteStore({ file: ':memory:' });
   onTestFinished(() => store.close());
   const clock = { at: Date.parse('2026-11-20T14:00:00.123Z'), now: () => clock.at };
@@ -30,7 +34,7 @@ export async function startKeys(): Promise<KeysFixture> {
   const changed = (): void => {
     changes += 1;
   };
-  const implementation = createKeyService({ store, changed, clock });
+  const implementation = createKeyService({ store: withVerbs(store, instead), changed, clock });
 
   function clientOf(caller: () => Promise<Caller>): Client<typeof KeyService> {
     const admit: Interceptor = (next) => async (request) => {
@@ -62,5 +66,19 @@ export async function startKeys(): Promise<KeysFixture> {
     get changes() {
       return changes;
     },
+  };
+}
+
+function withVerbs(store: KeyStore, instead: Partial<KeyStore>): KeyStore {
+  return {
+    createKey: (key) => store.createKey(key),
+    keyByToken: (token, now) => store.keyByToken(token, now),
+    keyByAlias: (alias) => store.keyByAlias(alias),
+    keys: (query) => store.keys(query),
+    updateKey: (id, change) => store.updateKey(id, change),
+    deleteKeys: (ids) => store.deleteKeys(ids),
+    keysVersion: () => store.keysVersion(),
+    addSpend: (spent, now) => store.addSpend(spent, now),
+    ...instead,
   };
 }
