@@ -15,7 +15,7 @@ export function examplesOf(page: string): readonly Example[] {
 }
 
 /** Of curl, grpcurl or buf curl, or the command line's own. */
-const CALL = /\b(?:grp)?curl\b[\s\S]*localhost:4000|^(?:\w+=\$\()?(?:npx )?sluice (?:models|routes) /m;
+const CALL = /\b(?:grp)?curl\b[\s\S]*localhost:4000|^(?:\w+=\$\()?(?:npx )?sluice (?:keys|models|routes) /m;
 
 /** Whether output is what a page says, but for spaces, which tell nothing, and `…`, which is anything. */
 export function isPrinted(prints: string, output: string): boolean {
