@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { createHostCheck } from '../access/host-check.ts';
+import { KeyCache } from '../access/key-cache.ts';
+import { createMemoryLimiter } from '../access/memory-limiter.ts';
 import type { Config } from '../base/config/config.ts';
 import type { Environment } from '../base/config/environment.ts';
 import { isLoopback } from '../base/loopback.ts';
@@ -60,13 +62,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const detail = createDetailLog(logger);
   const replicas = new ReplicaTable();
   const { store } = await openStore(options.config.state);
+  const keys = new KeyCache({ store });
+  const limiter = createMemoryLimiter({ store, logger });
   let config = options.config;
   let client = clientFrom(config);
   let state: GatewayState = stateFrom({ deployments: [], asleep: new Set(), routes: config.routes });
 
   /** What is new since the last state is in the next one; requests under way keep theirs. */
   function stateFrom(additions: Additions): GatewayState {
-    const context = contextFrom(config, additions, { client, log, detail, wake, replicas });
+    const context = contextFrom(config, additions, { client, log, detail, wake, replicas, keys, limiter });
     const { masterKey, allowedHosts } = config;
     const isOpen = masterKey === null && isLoopback(options.host);
     return {
@@ -93,6 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       replicas,
       relay: () => state.context,
+      keysChanged: () => keys.changed(),
     });
   } catch (error) {
     await store.close();
@@ -108,6 +113,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stop = async (): Promise<void> => {
     await controlPlane.close();
     client.close();
+    keys.close();
+    await limiter.close();
     await store.close();
   };
   let port: Port;
