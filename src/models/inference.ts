@@ -2,6 +2,8 @@ import { SluiceError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { RelayContext } from '../relay/enter.ts';
 import { errorFromFailure } from '../relay/upstream-error.ts';
+import { costOf, type Usage } from '../relay/usage.ts';
+import { createUsageTap } from '../relay/usage-tap.ts';
 import { UpstreamFailure } from '../upstream/client.ts';
 import { type Lease, ModelAsleep } from '../upstream/pick.ts';
 import { pieceOfChunk, textOfCompletion } from './chat-answer.ts';
@@ -21,6 +23,9 @@ export interface Prompt {
   /** Fields of the upstream's request; they win over the configuration's, and a null takes one of those away. */
   readonly inferenceKwargs: Readonly<Record<string, Json>>;
 }
+
+/** Takes what a question has used; called once, unless it came to no answer. */
+export type TellUsed = (used: { readonly tokens: number | null; readonly costUsd: number }) => void;
 
 export interface InferenceOptions {
   readonly models: Pick<Models, 'isConfigured' | 'samplingDefaults'>;
@@ -53,12 +58,12 @@ export class Inference {
    * @throws SluiceError `invalid_request`, `model_not_found`, `failed_precondition` (not loaded), `load_failed`,
    *   what the upstream refuses in its own words, `upstream_*`
    */
-  async infer(prompt: Prompt, signal: AbortSignal): Promise<string> {
+  async infer(prompt: Prompt, signal: AbortSignal, tellUsed: TellUsed = () => {}): Promise<string> {
     refuseUnusable(prompt);
     const { lease, context } = await this.#lease(prompt.modelId, signal);
     const { maxBodyBytes } = context.limits;
     try {
-      const answer = await this.#ask({ lease, context }, prompt, { stream: false }, signal);
+      const answer = await this.#ask({ lease, context }, prompt, { stream: false, tellUsed }, signal);
       return await wholeText(answer, lease, maxBodyBytes);
     } catch (error) {
       throw told(error, lease, signal);
@@ -68,12 +73,16 @@ export class Inference {
   }
 
   /** The same, piece by piece; the pieces joined are what `infer` resolves with. */
-  async *stream(prompt: Prompt, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  async *stream(
+    prompt: Prompt,
+    signal: AbortSignal,
+    tellUsed: TellUsed = () => {},
+  ): AsyncGenerator<string, void, undefined> {
     refuseUnusable(prompt);
     const { lease, context } = await this.#lease(prompt.modelId, signal);
     const { maxBodyBytes } = context.limits;
     try {
-      const answer = await this.#ask({ lease, context }, prompt, { stream: true }, signal);
+      const answer = await this.#ask({ lease, context }, prompt, { stream: true, tellUsed }, signal);
       const type = headerOf(answer, 'content-type') ?? '';
       if (/^application\/json\b/i.test(type)) yield await wholeText(answer, lease, maxBodyBytes);
       else yield* pieces(answer, lease);
@@ -114,7 +123,7 @@ export class Inference {
   async #ask(
     { lease, context }: Leased,
     prompt: Prompt,
-    { stream }: { readonly stream: boolean },
+    { stream, tellUsed }: { readonly stream: boolean; readonly tellUsed: TellUsed },
     signal: AbortSignal,
   ): Promise<Answer> {
     const { modelId } = prompt;
@@ -125,6 +134,7 @@ export class Inference {
       ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)),
       ...(stream && { stream }),
     };
+    const json = JSON.stringify(body);
     const accept = stream ? 'text/event-stream' : 'application/json';
     const answer = await ask(
       context.client,
@@ -134,14 +144,52 @@ export class Inference {
         guarded: lease.guarded,
         endpoint: ENDPOINT,
         headers: ['Accept', accept, ...lease.headers],
-        json: JSON.stringify(body),
+        json,
         timeouts: lease.timeouts,
       },
       signal,
     );
-    if (answer.status === 200) return answer;
+    if (answer.status === 200) return metered(answer, { lease, requestBytes: json.length, tellUsed, signal });
     throw await refusalFrom(answer, lease.name);
   }
+}
+
+interface Metered {
+  readonly lease: Lease;
+  readonly requestBytes: number;
+  readonly tellUsed: TellUsed;
+  readonly signal: AbortSignal;
+}
+
+/** The answer, its usage read while its body is. Told when that ends, or at once when its reader is called off. */
+function metered(answer: Answer, { lease, requestBytes, tellUsed, signal }: Metered): Answer {
+  const { status, headers } = answer;
+  const { prices } = lease;
+  const tap = createUsageTap(headers, () => requestBytes);
+  const told = (usage: Usage | null): void => {
+    const tokens = usage === null ? null : usage.promptTokens + usage.completionTokens;
+    tellUsed({ tokens, costUsd: costOf(prices, usage) });
+  };
+  let isOver = false;
+  const finish = (): void => {
+    signal.removeEventListener('abort', finish);
+    if (isOver) return;
+    isOver = true;
+    if (tap === null) told(null);
+    else tap.end(told);
+  };
+  signal.addEventListener('abort', finish, { once: true });
+  async function* tapped(): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for await (const chunk of answer.body) {
+        if (!isOver) tap?.scan(chunk);
+        yield chunk;
+      }
+    } finally {
+      finish();
+    }
+  }
+  return { status, headers, body: tapped(), close: () => answer.close() };
 }
 
 async function wholeText(answer: Answer, lease: Lease, maxBytes: number): Promise<string> {

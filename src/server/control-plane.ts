@@ -73,7 +73,11 @@ export class ControlPlane {
     this.rpc = createRpcServer({
       services: [
         bind(KeyService, createKeyService({ store, changed: options.keysChanged ?? (() => {}) })),
-        bind(ModelService, createModelService({ models: this.models, inference }), MODEL_SERVICE_POLICIES),
+        bind(
+          ModelService,
+          createModelService({ models: this.models, inference, door: () => relay().door }),
+          MODEL_SERVICE_POLICIES,
+        ),
         bind(
           PassthroughService,
           { ...createPassthroughRoutesService(routes), ...createForwardService(relay) },

@@ -8,6 +8,8 @@ import {
   type ModelStatusSchema,
 } from '../../gen/sluice/v1/model_pb.ts';
 import type { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
+import type { Door } from '../access/admit.ts';
+import { mayUseModel } from '../access/permissions.ts';
 import type { Json } from '../base/json.ts';
 import type { LoadStage as Stage } from '../models/driver.ts';
 import type { Inference, Prompt } from '../models/inference.ts';
@@ -15,11 +17,15 @@ import type { ModelStatus } from '../models/model-state.ts';
 import type { Models } from '../models/models.ts';
 import { redactedKwargs } from '../models/redaction.ts';
 import type { StoredConfiguration } from '../store/store.ts';
+import { admissionOf } from './admission.ts';
 import type { MethodPolicy } from './binding.ts';
+import { meter } from './metering.ts';
 
 export interface ModelServiceOptions {
   readonly models: Models;
   readonly inference: Inference;
+  /** The present configuration's. */
+  readonly door: () => Door;
 }
 
 /** A watcher of a load that takes half an hour must not hold up a shutdown. */
@@ -29,6 +35,7 @@ export const MODEL_SERVICE_POLICIES: { readonly watchLoad: MethodPolicy } = { wa
 export function createModelService({
   models,
   inference,
+  door,
 }: ModelServiceOptions): ServiceImpl<typeof ModelService> {
   return {
     async configureModel({ modelId, modelName, modelType, modelKwargs = {} }) {
@@ -50,12 +57,35 @@ export function createModelService({
       return { message: 'Model unloaded successfully' };
     },
 
-    async infer(request, { signal }) {
-      return { response: await inference.infer(promptFrom(request), signal) };
+    async infer(request, context) {
+      const prompt = promptFrom(request);
+      const metering = await meter(door(), context, prompt.modelId);
+      try {
+        const response = await inference.infer(prompt, context.signal, metering.used);
+        metering.tellLimits();
+        return { response };
+      } catch (thrown) {
+        throw metering.failed(thrown);
+      } finally {
+        metering.end();
+      }
     },
 
-    async *streamInfer(request, { signal }) {
-      for await (const response of inference.stream(promptFrom(request), signal)) yield { response };
+    async *streamInfer(request, context) {
+      const prompt = promptFrom(request);
+      const metering = await meter(door(), context, prompt.modelId);
+      let hasBegun = false;
+      try {
+        for await (const response of inference.stream(prompt, context.signal, metering.used)) {
+          if (!hasBegun) metering.tellLimits();
+          hasBegun = true;
+          yield { response };
+        }
+      } catch (thrown) {
+        throw hasBegun ? thrown : metering.failed(thrown);
+      } finally {
+        metering.end();
+      }
     },
 
     async listConfigurations() {
@@ -71,8 +101,11 @@ export function createModelService({
       return { detail: 'Configuration deleted successfully' };
     },
 
-    listLoadedModels() {
-      return { modelIds: [...models.loadedModels()] };
+    listLoadedModels(_, context) {
+      const { caller } = admissionOf(context);
+      const loaded = models.loadedModels();
+      const isUsable = (model: string) => caller.kind !== 'key' || mayUseModel(caller.key, model);
+      return { modelIds: loaded.filter(isUsable) };
     },
 
     async listModelStatuses() {

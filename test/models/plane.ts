@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import type { Door } from '../../src/access/admit.ts';
 import { parseConfig } from '../../src/base/config/parse.ts';
 import { SluiceError } from '../../src/base/errors.ts';
 import { Inference } from '../../src/models/inference.ts';
@@ -17,6 +18,8 @@ import { openFragileStore } from './fragile-store.ts';
 export interface Plane {
   readonly models: Models;
   readonly inference: Inference;
+  /** Open: nobody has limits. */
+  readonly door: () => Door;
   readonly driver: FakeDriver;
   readonly clock: FakeClock;
   /** Of a loaded model; the last one that was loaded under the id. */
@@ -70,6 +73,7 @@ export async function openPlane(options: PlaneOptions = {}): Promise<Plane> {
     driver,
     clock,
     inference: new Inference({ models, relay: () => context }),
+    door: () => context.door,
     activity: (modelId) => seen.get(modelId)?.() ?? { outstanding: 0, served: 0 },
   };
 }
