@@ -277,6 +277,15 @@ describe('a key by the command line', () => {
     expect(JSON.parse(deleted.stdout)).toEqual({ deleted_keys: ['last'] });
   });
 
+  test('reads itself where it is shown', async () => {
+    const { sluice, url } = await scene();
+    const { key, token } = await generated(sluice, '--alias', 'alice');
+    const info = await runAt(url)('keys', 'info', '--key', key, '--json');
+    expect(JSON.parse(info.stdout).token).toBe(token);
+    const { code, stderr } = await runAt(url)('keys', 'list', '--key', key);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^sluice: .*needs the master key\.\n$/)]);
+  });
+
   test('needs the master key', async () => {
     const { url } = await scene();
     const { code, stdout, stderr } = await runAt(url)('keys', 'generate');
