@@ -34,12 +34,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['sdk', 'base'],
 };
 
-/** `cli/serve` alone starts a server; it and `check-config` need the provider table to read a configuration. */
+/**
+ * `cli/serve` alone starts a server, `cli/transfer` alone opens a store: it moves all of one, whether a gateway runs or
+ * not. They and `check-config` need the provider table to read a configuration.
+ */
 const EXCEPTIONS: ReadonlySet<string> = new Set([
   'cli/serve.ts -> server/gateway.ts',
   'cli/serve.ts -> server/reload.ts',
   'cli/serve.ts -> upstream/providers.ts',
   'cli/check-config.ts -> upstream/providers.ts',
+  'cli/transfer.ts -> upstream/providers.ts',
+  'cli/transfer.ts -> store/open-store.ts',
+  'cli/transfer.ts -> store/store.ts',
+  'cli/transfer.ts -> store/transfer-export.ts',
+  'cli/transfer.ts -> store/transfer-file.ts',
+  'cli/transfer.ts -> store/transfer-format.ts',
+  'cli/transfer.ts -> store/transfer-import.ts',
 ]);
 
 const IMPORT =

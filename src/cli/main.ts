@@ -4,6 +4,7 @@ import { addKeysCommand } from './keys.ts';
 import { addModelsCommand } from './models.ts';
 import { addRoutesCommand } from './routes.ts';
 import type { ServeOptions } from './serve.ts';
+import { addStoreCommand } from './store.ts';
 import { VERSION } from './version.ts';
 
 const EXAMPLES = `
@@ -15,6 +16,7 @@ Examples:
   sluice models load my-model                   load a configured model of a running gateway
   sluice routes create /bria https://engine.prod.bria-api.com
   KEY=$(sluice keys generate --alias alice --rpm-limit 60 --max-budget 10)
+  sluice store export --output backup.jsonl     all models, routes and keys; import reads it
 
 Environment:
   SLUICE_MASTER_KEY     the key that may do everything (LITELLM_MASTER_KEY works too)
@@ -69,6 +71,7 @@ export async function run(args: readonly string[]): Promise<number> {
   addModelsCommand(program, finish);
   addRoutesCommand(program, finish);
   addKeysCommand(program, finish);
+  addStoreCommand(program, finish);
   // Without a command it serves, so a word that is none arrives there. Set last: commands would inherit it.
   program.allowExcessArguments();
   try {
