@@ -18,6 +18,11 @@ const DEFAULTS: OwnKwargs = {
   loadTimeoutMs: 30 * 60_000,
 };
 
+/** vLLM has some 300 arguments; what is wrong with more than so many names takes seconds to find out. */
+const MAX_NAMES = 512;
+const MAX_NAME_LENGTH = 256;
+const MAX_URL_LENGTH = 4_096;
+
 /** The gateway writes these into each request itself. */
 const OF_THE_REQUEST: ReadonlySet<string> = new Set(['model', 'messages', 'prompt', 'stream']);
 
@@ -41,6 +46,7 @@ const OWN: Readonly<Record<string, Read>> = {
  * @throws SluiceError `invalid_request` that lists every fault: `model_kwargs.api_base: not a URL: …`
  */
 export function parseModelKwargs(kwargs: Readonly<Record<string, Json>>): ModelKwargs {
+  refuseFlood(Object.keys(kwargs));
   const sampling: [string, Json][] = [];
   const engine: [string, Json][] = [];
   let own = DEFAULTS;
@@ -75,9 +81,22 @@ export function parseModelKwargs(kwargs: Readonly<Record<string, Json>>): ModelK
   });
 }
 
+function refuseFlood(names: readonly string[]): void {
+  const isLong = names.some(({ length }) => length > MAX_NAME_LENGTH);
+  if (names.length <= MAX_NAMES && !isLong) return;
+  const what = isLong
+    ? `a name of more than ${MAX_NAME_LENGTH} characters`
+    : `${names.length} names; ${MAX_NAMES} are taken`;
+  throw new SluiceError('invalid_request', `model_kwargs: has ${what}`, { param: 'model_kwargs' });
+}
+
 function readApiBase(value: Json, fault: (message: string) => void): Partial<OwnKwargs> {
   if (typeof value !== 'string') {
     fault('must be a URL, like "http://127.0.0.1:8000"');
+    return {};
+  }
+  if (value.length > MAX_URL_LENGTH) {
+    fault(`is longer than ${MAX_URL_LENGTH} characters`);
     return {};
   }
   const parsed = parseHttpUrl(value, { raw: value, use: 'base', credentials: 'api_key' });

@@ -76,6 +76,14 @@ describe('model_kwargs', () => {
     ]);
   });
 
+  test('more than can be meant is refused at once, and not looked at one by one', () => {
+    const many = Object.fromEntries(Array.from({ length: 513 }, (_, index) => [`temperatur${index}`, 1]));
+    expect(refusal(many).message).toBe('model_kwargs: has 513 names; 512 are taken');
+    expect(refusal({ ['x'.repeat(257)]: 1 }).message).toContain('has a name of more than 256 characters');
+    const slashes = `http://a${'/'.repeat(2_000_000)}b`;
+    expect(refusal({ api_base: slashes }).message).toContain('api_base: is longer than 4096 characters');
+  });
+
   test('every fault is told at once, with its place', () => {
     const error = refusal({
       api_base: 'api.openai.com/v1',

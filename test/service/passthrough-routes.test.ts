@@ -101,6 +101,25 @@ describe('a created route', () => {
     expect(await refusal(client.createEndpoint({ path: '/a', target }))).toBe('answered');
   });
 
+  // A pattern that looked for the end of such a value took hours, and the process with it.
+  test.each([
+    [
+      'a header',
+      { headers: { a: `x${' '.repeat(2_000_000)}x` } },
+      'headers.a: is longer than 8192 characters',
+    ],
+    ['a header’s name', { headers: { ['x'.repeat(8_193)]: 'x' } }, 'headers: has a name that is longer than'],
+    [
+      'a parameter',
+      { defaultQueryParams: { a: 'x'.repeat(8_193) } },
+      'default_query_params.a: is longer than 8192 characters',
+    ],
+  ])('is refused with %s that is too long for anything', async (_what, fields, told) => {
+    const { client } = await startRoutes();
+    const said = await refusal(client.createEndpoint({ path: '/a', target: 'https://h', ...fields }));
+    expect(said).toContain(`InvalidArgument: ${told}`);
+  });
+
   test('is gone when it is deleted, and another may have its path', async () => {
     const { client, routes } = await startRoutes();
     const given = { path: '/a', target: 'https://h' };

@@ -33,14 +33,19 @@ export function readCreatedRoute(given: YamlObject, timeouts: Timeouts): Created
   return { kind: 'route', route: { ...route, guarded: true, line: null } };
 }
 
+/** Of a header, of a parameter; servers take no longer ones. */
+const MAX_TEXT_LENGTH = 8_192;
+
 const NOWHERE = { line: 1, column: 1 };
 
 /**
  * In the file `os.environ/NAME` is its author's to write; from here it would show what the gateway's process holds.
- * And a name that the section's reader would pass over in silence (zod leaves `__proto__` out) is told of.
+ * And a name that the section's reader would pass over in silence (zod leaves `__proto__` out) is told of, and so is
+ * what is too long to be anything.
  */
 function refuseOutsiders(value: YamlValue, path: Path, report: Report): void {
   if (typeof value === 'string') {
+    if (value.length > MAX_TEXT_LENGTH) report.fault(path, `is longer than ${MAX_TEXT_LENGTH} characters`);
     if (!refersToEnvironment(value)) return;
     report.fault(
       path,
@@ -51,6 +56,8 @@ function refuseOutsiders(value: YamlValue, path: Path, report: Report): void {
   } else if (isYamlObject(value)) {
     for (const [key, item] of Object.entries(value)) {
       if (key === '__proto__') report.fault([...path, key], "can't be a name here");
+      else if (key.length > MAX_TEXT_LENGTH)
+        report.fault(path, `has a name that is longer than ${MAX_TEXT_LENGTH} characters`);
       else refuseOutsiders(item, [...path, key], report);
     }
   }

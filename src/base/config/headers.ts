@@ -66,7 +66,7 @@ export function readHeaders(
   for (const [name, untrimmed] of Object.entries(values)) {
     const at = [...path, name];
     const lower = name.toLowerCase();
-    const value = untrimmed.replaceAll(/^[ \t]+|[ \t]+$/g, '');
+    const value = withoutPadding(untrimmed);
     if (KEY_HEADER_SETTINGS.has(lower)) {
       if (keyHeader !== null)
         report.faultAtKey(at, "names the header of the clients' keys a second time; keep one");
@@ -89,6 +89,19 @@ export function readHeaders(
     else pairs.push(name, value);
   }
   return { pairs: foldLangfuse(pairs, path, reading), keyHeader };
+}
+
+/** Without spaces and tabs around it. Not by a pattern: one that looks for the end of a value tries each space in it. */
+function withoutPadding(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isPadding(value.charCodeAt(start))) start++;
+  while (end > start && isPadding(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
+
+function isPadding(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function shown(value: string, path: Path, reading: Reading): string {

@@ -168,6 +168,12 @@ describe('headers', () => {
     ]);
   });
 
+  test('lose the spaces around their values, in a time that grows with the length', () => {
+    const within = ' '.repeat(200_000);
+    const value = first(route('/a', COHERE, `headers: {X: " \\ta${within}b\\t "}`))?.headers[1];
+    expect(value === `a${within}b`).toBe(true);
+  });
+
   test('that are no mapping are a fault', () => {
     expect(faultsOf(route('/a', COHERE, 'headers: [a]'))).toEqual([
       'config.yaml:5: pass_through_endpoints[0].headers: must be a mapping of names to texts',
