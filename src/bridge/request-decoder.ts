@@ -10,15 +10,15 @@ import {
 } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import type { Binding, BoundVariable } from './binding.ts';
-import { type BridgeError, invalid } from './bridge-error.ts';
+import { invalid } from './bridge-error.ts';
 import { FieldMasks } from './field-masks.ts';
 import { expectedValue, isHttpBody } from './fields.ts';
 import { findJsonFault } from './json-fault.ts';
-import { JsonTextError, NESTING_LIMIT, type ParsedJson, parseJsonText } from './json-text.ts';
 import { type ParameterReader, parameterReader } from './parameter-value.ts';
 import { decodePercent, decodePercentButSlash } from './percent.ts';
 import { QueryParameters } from './query-parameters.ts';
 import { fieldPathName, isJsonObject, setAt, valueAt } from './request-tree.ts';
+import { jsonTextOf, parseStrictly, RECURSION_LIMIT, refusalOfFault } from './strict-json.ts';
 
 /** What an HTTP request has for its message. */
 export interface RequestParts {
@@ -38,11 +38,6 @@ interface PathReader {
   readonly read: ParameterReader;
   readonly expected: string;
 }
-
-/** The parser has stopped deep nesting already; a level of JSON is at most two of messages (Struct, Value). */
-const RECURSION_LIMIT = 4 * NESTING_LIMIT;
-/** Of a path of a client's own names in a message. */
-const PATH_SHOWN = 200;
 
 /** Makes the request messages of one binding; all that is the same for every request is found out beforehand. */
 export class RequestDecoder {
@@ -73,7 +68,10 @@ export class RequestDecoder {
   decode(parts: RequestParts): Message {
     if (this.#takesRawBody) return this.#decodeAroundRawBody(parts);
     const { method, body } = this.#binding;
-    const parsed = body.kind === 'none' || parts.body.length === 0 ? null : parseBody(parts.body);
+    const parsed =
+      body.kind === 'none' || parts.body.length === 0
+        ? null
+        : parseStrictly(jsonTextOf(parts.body, 'body'), 'body');
     const tree = parsed === null ? {} : this.#treeOf(parsed.value);
     this.#addPath(tree, parts.segments);
     if (parts.query !== '') this.#query.readInto(tree, parts.query);
@@ -95,10 +93,7 @@ export class RequestDecoder {
   #refuseFault(tree: JsonObject): void {
     const { body, method } = this.#binding;
     const fault = findJsonFault(method.input, tree, this.#options.registry);
-    if (fault === null) return;
-    const path = shortened(fault.path);
-    const what = body.kind === 'none' ? 'parameter' : 'field';
-    throw invalid(`${what} ${quoted(path)} ${fault.message}`, path);
+    if (fault !== null) throw refusalOfFault(fault, body.kind === 'none' ? 'parameter' : 'field');
   }
 
   /** A body that is all of the message, or one field of it. */
@@ -179,42 +174,9 @@ function says(json: JsonValue, text: string, value: JsonValue): boolean {
   return typeof json !== 'object' && (String(json) === text || String(json) === String(value));
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function parseBody(bytes: Uint8Array): ParsedJson {
-  let text: string;
-  try {
-    text = utf8.decode(bytes);
-  } catch {
-    throw invalid('the body is not UTF-8');
-  }
-  try {
-    return parseJsonText(text);
-  } catch (error) {
-    if (error instanceof JsonTextError) throw refusalOf(error);
-    throw error;
-  }
-}
-
-function refusalOf({ message, path }: JsonTextError): BridgeError {
-  if (path.length === 0) return invalid(`the body is not JSON: it ${message}`);
-  const place = shortened(
-    path.reduce<string>(
-      (joined, part) =>
-        typeof part === 'number' ? `${joined}[${part}]` : joined === '' ? part : `${joined}.${part}`,
-      '',
-    ),
-  );
-  return invalid(`field ${quoted(place)} ${message}`, place);
-}
-
 function bodyExpected(field: DescField): string {
   if (field.fieldKind === 'list') return 'an array';
   return field.fieldKind === 'map' ? 'an object' : expectedValue(field);
-}
-
-function shortened(path: string): string {
-  return path.length > PATH_SHOWN ? `${path.slice(0, PATH_SHOWN)}…` : path;
 }
 
 function quoted(text: string): string {

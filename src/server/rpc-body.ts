@@ -128,7 +128,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
       framer.push(chunk, this.#ready);
     } catch (thrown) {
       request.pause();
-      this.fail(connectErrorFrom(thrown));
+      this.fail(framingError(thrown));
       return;
     }
     for (let i = before; i < this.#ready.length; i++) this.#readyBytes += this.#ready[i]?.length ?? 0;
@@ -145,7 +145,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
       this.#options.framer.end(this.#ready);
       this.#ended = true;
     } catch (thrown) {
-      this.fail(connectErrorFrom(thrown));
+      this.fail(framingError(thrown));
       return;
     }
     this.#settle();
@@ -173,6 +173,13 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
     else return;
     this.#waiting = null;
   }
+}
+
+/** Without details, as Connect itself would have refused it (conformance suite, "Server Message Size"). */
+function framingError(thrown: unknown): ConnectError {
+  const error = connectErrorFrom(thrown);
+  error.details = [];
+  return error;
 }
 
 interface Waiting {

@@ -13,10 +13,12 @@ import { errorInterceptor, noteFailure } from '../service/interceptors/errors.ts
 import { createValidationInterceptor } from '../service/interceptors/validation.ts';
 import { reflectionBindings } from '../service/reflection.ts';
 import type { RequestLog } from '../telemetry/request-log.ts';
+import { blameSender } from './rpc-binary.ts';
 import { RpcBody, type RpcRequest, type RpcResponse } from './rpc-body.ts';
 import { RpcExchange } from './rpc-exchange.ts';
 import { gzip } from './rpc-gzip.ts';
 import { headersOf, isWithoutHost } from './rpc-headers.ts';
+import { strictJsonOptions } from './rpc-json.ts';
 import { type BoundMethod, boundMethods } from './rpc-methods.ts';
 import { EnvelopeFramer, WholeFramer } from './rpc-reframe.ts';
 import { answerUnknownMethod, explainRefusal, refuseWithoutHost } from './rpc-refusal.ts';
@@ -82,13 +84,14 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       // they are taken compressed, as clients may send them, and never sent so.
       acceptCompression: [gzip],
       ...(method.methodKind !== 'unary' && { compressMinBytes: writeMaxBytes + 1 }),
-      // For an Any in JSON.
-      jsonOptions: { registry },
+      jsonOptions: strictJsonOptions(method.input, registry),
       readMaxBytes: policy.readMaxBytes ?? readMaxBytes,
       writeMaxBytes,
       ...(maxTimeoutMs !== undefined && { maxTimeoutMs }),
       ...(policy.endless && { shutdownSignal: shutdown.signal }),
-      requestGate({ method: asked, values, requestHeader, signal }) {
+      requestGate(context) {
+        blameSender(context, method.input);
+        const { method: asked, values, requestHeader, signal } = context;
         const refuse = (thrown: unknown): never => {
           throw noteFailure(values, connectErrorFrom(thrown, signal));
         };

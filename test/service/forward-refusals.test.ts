@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { status as grpc } from '@grpc/grpc-js';
@@ -16,6 +17,7 @@ import {
   LiveCall,
   messages,
   type Part,
+  rawForward,
   startForward,
   trailers,
 } from './forward-fixture.ts';
@@ -149,6 +151,21 @@ general_settings: {pass_through_endpoints: [{path: /r, target: "${upstream.url}"
     expect(details).toContain(says);
     expect(call.received).toEqual([]);
     expect(await fixture.record(() => true)).toMatchObject({ outcome: 'refused' });
+    for (const seen of upstream.exchanges) await seen.closed();
+  });
+
+  test('fails the call when a chunk is no message, without its bytes', async () => {
+    const upstream = await startUpstream(() => {});
+    const fixture = await startForward(`
+general_settings: {pass_through_endpoints: [{path: /r, target: "${upstream.url}"}]}
+`);
+    const stream = rawForward(fixture, head('POST', '/r'), chunk('x'));
+    const ended = once(stream, 'trailers');
+    stream.resume();
+    stream.end(Buffer.from([0, 0, 0, 0, 3, 0x12, 0x7f, 0x41]));
+    const [answered] = (await ended) as [Record<string, string>];
+    expect(answered).toMatchObject({ 'grpc-status': String(grpc.INVALID_ARGUMENT) });
+    expect(answered['grpc-message']).toBe('the message is not the binary form of sluice.v1.ForwardRequest');
     for (const seen of upstream.exchanges) await seen.closed();
   });
 
