@@ -2,10 +2,11 @@ import type { Logger } from 'pino';
 import type { KeyStore, Spending } from '../store/key-store.ts';
 import { KeyUse, type Surroundings } from './key-use.ts';
 import { isUnlimited, type LimitedKey } from './limit-answers.ts';
-import type { Grant, Limiter, Used } from './limiter.ts';
+import type { Grant, Limiter } from './limiter.ts';
 import { type LimiterClock, SYSTEM_LIMITER_CLOCK } from './limiter-clock.ts';
 import { WINDOW_MS } from './sliding-window.ts';
 import { SpendWriter } from './spend-writer.ts';
+import { SpendingGrant } from './spending-grant.ts';
 
 export interface MemoryLimiterOptions {
   readonly store: Pick<KeyStore, 'addSpend'>;
@@ -103,27 +104,5 @@ class EmbeddedLimiter implements MemoryLimiter {
     }
     this.#cancelSweep =
       this.#keys.size === 0 ? null : this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep());
-  }
-}
-
-const NO_HEADERS: readonly string[] = [];
-
-/** Of a key without limits. */
-class SpendingGrant implements Grant {
-  readonly headers = NO_HEADERS;
-  readonly counts = true;
-  readonly #id: string;
-  readonly #writer: SpendWriter;
-  #isSettled = false;
-
-  constructor(id: string, writer: SpendWriter) {
-    this.#id = id;
-    this.#writer = writer;
-  }
-
-  settle({ costUsd }: Used): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    this.#writer.add(this.#id, costUsd);
   }
 }

@@ -1,6 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
+import type { Channel } from '../base/channel.ts';
 import { type Order, onOrder } from './orders.ts';
+import { channelTo } from './worker-channel.ts';
 
 /** A worker that died is replaced after this long, so that one that dies at birth doesn't spin. */
 const REPLACE_DELAY_MS = 1_000;
@@ -12,9 +14,14 @@ export function isWorker(): boolean {
 
 /**
  * Serves with several processes on one port; each is a whole gateway. Passes orders on, and replaces workers that die.
+ * @param onWorker is given the way to each worker, before that one hears or says anything
  * @returns the exit code once all have ended: the highest of theirs
  */
-export function superviseWorkers(count: number, logger: Logger): Promise<number> {
+export function superviseWorkers(
+  count: number,
+  logger: Logger,
+  onWorker: (channel: Channel) => void = () => {},
+): Promise<number> {
   return new Promise((resolve) => {
     const workers = new Set<Worker>();
     let listening = 0;
@@ -23,6 +30,7 @@ export function superviseWorkers(count: number, logger: Logger): Promise<number>
 
     function fork(): void {
       const worker = cluster.fork();
+      onWorker(channelTo(worker));
       let served = false;
       workers.add(worker);
       worker.on('listening', ({ address, port }) => {
