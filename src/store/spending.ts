@@ -13,7 +13,7 @@ const NANOS = 1e9;
 export const MAX_NANO_USD = 4_000_000_000_000_000_000n;
 
 /**
- * Dollars → nano-dollars, rounded; those that are stored, up to 4 million dollars, come back exactly.
+ * Dollars → nano-dollars, rounded; those that are stored, up to 2 million dollars, come back exactly.
  * @throws RangeError when it is negative, or no number
  */
 export function nanoUsdFrom(usd: number): bigint {

@@ -77,7 +77,7 @@ export function number(row: Row, column: string): number | null {
   throw new TypeError(`column ${column} holds no number`);
 }
 
-export function flag(row: Row, column: string): boolean | null {
+function flag(row: Row, column: string): boolean | null {
   const value = number(row, column);
   return value === null ? null : value !== 0;
 }
