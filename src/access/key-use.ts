@@ -103,16 +103,17 @@ export class KeyUse {
 }
 
 /** The weight up to which one more request passes. */
-function requestCeiling(limit: number): number {
+export function requestCeiling(limit: number): number {
   return (limit - 1) * WINDOW_MS;
 }
 
 /** The weight up to which not all tokens are used. */
-function tokenCeiling(limit: number): number {
+export function tokenCeiling(limit: number): number {
   return limit * WINDOW_MS - 1;
 }
 
-function remaining(limit: number | null, window: SlidingWindow, now: number): number {
+/** How many more pass just now; 0 where there is no limit. */
+export function remaining(limit: number | null, window: SlidingWindow, now: number): number {
   if (limit === null) return 0;
   return Math.max(0, Math.floor((limit * WINDOW_MS - window.weight(now)) / WINDOW_MS));
 }

@@ -19,6 +19,21 @@ export class SlidingWindow {
   #previous = 0;
   #previousLastAt = 0;
 
+  /** A window as it is kept elsewhere: of both buckets the count and when the last was counted. */
+  static of(
+    startedAt: number,
+    [current, currentLastAt]: readonly [number, number],
+    [previous, previousLastAt]: readonly [number, number],
+  ): SlidingWindow {
+    const window = new SlidingWindow();
+    window.#startedAt = startedAt;
+    window.#current = current;
+    window.#currentLastAt = currentLastAt;
+    window.#previous = previous;
+    window.#previousLastAt = previousLastAt;
+    return window;
+  }
+
   /** What the window has, as a weight. */
   weight(now: number): number {
     this.#roll(now);

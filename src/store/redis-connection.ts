@@ -5,7 +5,7 @@ import { createRedisClient, type RedisClient } from './redis-client.ts';
 import { isRefusal, isState, RedisAway, whatIs } from './redis-errors.ts';
 import { type RedisKeys, redisKeys } from './redis-keys.ts';
 import { redisOpenError } from './redis-open-error.ts';
-import { redisScripts, type ScriptName } from './redis-scripts.ts';
+import { redisScripts, type ScriptName, type Scripts } from './redis-scripts.ts';
 import { Silence } from './redis-silence.ts';
 import { numberFrom } from './redis-values.ts';
 
@@ -15,6 +15,8 @@ export interface RedisConnectionOptions {
   readonly state: RedisState;
   /** How long opening waits for the first answer, ms. Default 5,000. */
   readonly openTimeoutMs?: number;
+  /** Default: those of the files. */
+  readonly scripts?: Scripts;
 }
 
 /** How long a request may wait for Redis, ms. */
@@ -51,6 +53,7 @@ export class RedisConnection {
   readonly instance = randomUUID();
   readonly #state: RedisState;
   readonly #client: RedisClient;
+  readonly #scripts: Scripts;
   readonly #listeners = new Set<(isThere: boolean) => void>();
   readonly #silence = new Silence();
   #status: Status = { kind: 'away', since: performance.now(), why: new RedisAway('it is being connected') };
@@ -61,8 +64,9 @@ export class RedisConnection {
   #beating = false;
   #lastError: unknown = null;
 
-  private constructor(state: RedisState) {
+  private constructor(state: RedisState, scripts: Scripts) {
     this.#state = state;
+    this.#scripts = scripts;
     this.keys = redisKeys(state.prefix);
     this.#client = createRedisClient(state);
     this.#client.on('error', (error: unknown) => {
@@ -74,7 +78,7 @@ export class RedisConnection {
 
   /** @throws StoreOpenError of one line: where, what, and what to do */
   static async open(options: RedisConnectionOptions): Promise<RedisConnection> {
-    const connection = new RedisConnection(options.state);
+    const connection = new RedisConnection(options.state, options.scripts ?? redisScripts());
     try {
       await connection.#arrival(options.openTimeoutMs ?? 5_000);
       return connection;
@@ -123,7 +127,13 @@ export class RedisConnection {
     return this.#within(REQUEST_DEADLINE_MS, this.#evaluate(script, keys, args));
   }
 
-  /** Runs a script that nobody waits for. Rejects as `request` does. */
+  /** Runs a script without a deadline: whether it was done decides what comes next. Rejects as `request` does. */
+  post(script: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    if (this.#status.kind !== 'there') return Promise.reject(this.#awayError());
+    return this.#evaluate(script, keys, args);
+  }
+
+  /** Runs a script that no request waits for. Rejects as `request` does. */
   async manage(script: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     await this.#readiness();
     return this.#within(MANAGEMENT_DEADLINE_MS, this.#evaluate(script, keys, args));
@@ -161,7 +171,7 @@ export class RedisConnection {
   }
 
   async #evaluate(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    const script = redisScripts().get(name);
+    const script = this.#scripts.get(name);
     if (script === undefined) throw new Error(`there is no script ${name}`);
     try {
       return await this.#client.evalsha(script.sha, keys.length, ...keys, ...args);
@@ -260,7 +270,7 @@ export class RedisConnection {
   async #greet(): Promise<void> {
     const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client];
     const loads = nodes.flatMap((node) =>
-      Array.from(redisScripts().values(), ({ source }) => node.script('LOAD', source)),
+      Array.from(this.#scripts.values(), ({ source }) => node.script('LOAD', source)),
     );
     await this.#within(MANAGEMENT_DEADLINE_MS, Promise.allSettled(loads)).catch(() => {});
     await this.#beat();

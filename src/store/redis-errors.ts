@@ -36,6 +36,13 @@ export function isState(thrown: unknown): boolean {
   return thrown instanceof Error && STATES.has(codeOf(thrown));
 }
 
+/** True: the command was certainly not done, and may be sent again. */
+export function wasNotDone(thrown: unknown): boolean {
+  if (thrown instanceof RedisAway || isState(thrown)) return true;
+  // The client's own words for what it has not sent.
+  return thrown instanceof Error && /^(?:Stream|Cluster) isn't /.test(thrown.message);
+}
+
 /** True where the server will never let us in as we are. */
 export function isRefusal(thrown: unknown): boolean {
   return thrown instanceof Error && ['NOAUTH', 'WRONGPASS'].includes(codeOf(thrown));

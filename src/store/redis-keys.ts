@@ -36,10 +36,8 @@ export interface RedisKeys {
   keysOfTeam(teamId: string): string;
   /** Sorted set: instance by the time of its last heartbeat, ms of Redis's clock. */
   readonly instances: string;
-  /** Hash of a key's window of requests: see window.lua. */
-  requests(keyId: string): string;
-  /** The same, of tokens. */
-  usedTokens(keyId: string): string;
+  /** Hash: what a key has used in the last minutes; see consume.lua. */
+  use(keyId: string): string;
   /** Sorted set: lease of a request under way, by its expiry, ms of Redis's clock. */
   running(keyId: string): string;
 }
@@ -64,8 +62,7 @@ export function redisKeys(prefix: string): RedisKeys {
     keysOfUser: (userId) => at(`key-order:user:${userId}`),
     keysOfTeam: (teamId) => at(`key-order:team:${teamId}`),
     instances: at('instances'),
-    requests: (keyId) => at(`requests:${keyId}`),
-    usedTokens: (keyId) => at(`tokens:${keyId}`),
+    use: (keyId) => at(`use:${keyId}`),
     running: (keyId) => at(`running:${keyId}`),
   };
 }

@@ -16,6 +16,9 @@ export const SCRIPT_NAMES = [
   'keys-page',
   'spend-add',
   'heartbeat',
+  'consume',
+  'settle',
+  'renew',
 ] as const;
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
@@ -28,22 +31,32 @@ export interface Script {
 
 const FOLDER = new URL('./lua/', import.meta.url);
 
-let loaded: ReadonlyMap<ScriptName, Script> | null = null;
+export type Scripts = ReadonlyMap<ScriptName, Script>;
+
+let loaded: Scripts | null = null;
 
 /** All scripts, read from their files once. */
-export function redisScripts(): ReadonlyMap<ScriptName, Script> {
-  loaded ??= new Map(SCRIPT_NAMES.map((name) => [name, scriptFrom(name)]));
+export function redisScripts(): Scripts {
+  loaded ??= scriptsWith(partSource);
   return loaded;
 }
 
-function scriptFrom(name: ScriptName): Script {
-  const source = withIncludes(read(`${name}.lua`));
-  return { source, sha: createHash('sha1').update(source).digest('hex') };
+/** All scripts, with parts that may be others than those of parts/: a test has its own clock. */
+export function scriptsWith(sourceOfPart: (part: string) => string): Scripts {
+  return new Map(SCRIPT_NAMES.map((name) => [name, scriptFrom(name, sourceOfPart)]));
 }
 
-/** `-- include: name.lua`, in a line of its own, stands for that file. */
-function withIncludes(source: string): string {
-  return source.replaceAll(/^-- include: (\S+)$/gm, (_line, file: string) => read(`parts/${file}`));
+/** The source of a part. */
+export function partSource(part: string): string {
+  return read(`parts/${part}`);
+}
+
+function scriptFrom(name: ScriptName, sourceOfPart: (part: string) => string): Script {
+  // `-- include: name.lua`, in a line of its own, stands for that part.
+  const source = read(`${name}.lua`).replaceAll(/^-- include: (\S+)$/gm, (_line, part: string) =>
+    sourceOfPart(part),
+  );
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
 function read(file: string): string {

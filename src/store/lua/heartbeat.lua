@@ -5,8 +5,8 @@
   ARGV[1] instance   ARGV[2] ms after which one that says nothing counts as gone
   Returns {how many instances there are, version}
 ]]
-local time = redis.call('time')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('zadd', KEYS[1], now, ARGV[1])
-redis.call('zremrangebyscore', KEYS[1], '-inf', string.format('(%.0f', now - tonumber(ARGV[2])))
+-- include: now.lua
+local time = now()
+redis.call('zadd', KEYS[1], time, ARGV[1])
+redis.call('zremrangebyscore', KEYS[1], '-inf', string.format('(%.0f', time - tonumber(ARGV[2])))
 return { redis.call('zcard', KEYS[1]), redis.call('get', KEYS[2]) or '0' }
