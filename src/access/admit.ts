@@ -125,14 +125,16 @@ interface Showing {
 function admitKeyHolder(showing: Showing): Admission | Promise<Admission> {
   const { entry, credentials, master, keys } = showing;
   const [first] = credentials;
-  // Nearly all requests: one credential, and it is known.
-  if (first !== undefined && first.key !== null && credentials.length === 1) {
+  // Nearly all requests: one credential, well placed.
+  if (first !== undefined && first.key !== null && credentials.length === 1 && !entry.callHeaders) {
     const { key } = first;
     if (isSameKey(key, master.bytes)) return { caller: MASTER, spent: credentials, key: master.text };
     const found = keys !== null && looksLikeKey(key) ? keys.find(key) : null;
-    if (found !== null && !(found instanceof Promise) && problemOf(found) === null) {
+    if (found instanceof Promise) return found.then((one) => judged(showing, credentials, false, [one]));
+    if (found !== null && problemOf(found) === null) {
       return { caller: { kind: 'key', key: found }, spent: credentials, key };
     }
+    return judged(showing, credentials, false, [found]);
   }
   const ofCall =
     entry.callHeaders === undefined ? NOTHING : findCredentials(entry.callHeaders, '', entry.keyHeader);

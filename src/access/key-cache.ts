@@ -123,7 +123,7 @@ export class KeyCache implements KeySource {
       const now = performance.now();
       const isAway = error instanceof SluiceError && error.reason === 'store_unavailable';
       if (!isAway || known === null || now >= known.validUntil) throw error;
-      known.freshUntil = now + RETRY_MS;
+      known.freshUntil = Math.min(now + RETRY_MS, known.validUntil);
       return standing(known);
     }
     // What was read before a change may be what has changed.
