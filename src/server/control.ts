@@ -19,6 +19,8 @@ export interface GatewayState {
   readonly version: string;
   /** When the current configuration was taken into use, Unix seconds. */
   readonly configuredAt: number;
+  /** Whether the store is away, and requests live on what is known here. */
+  readonly isDegraded: () => boolean;
 }
 
 interface Answer {
@@ -152,7 +154,8 @@ function answerFor(
 }
 
 function readiness(state: GatewayState): Answer {
-  const status = state.draining ? 'draining' : 'ready';
+  // A degraded gateway goes on serving: taken out of a load balancer, all of them would be at once.
+  const status = state.draining ? 'draining' : state.isDegraded() ? 'degraded' : 'ready';
   return { status: state.draining ? 503 : 200, body: { status, version: state.version } };
 }
 

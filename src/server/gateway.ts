@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { createHostCheck } from '../access/host-check.ts';
 import { KeyCache } from '../access/key-cache.ts';
 import { createMemoryLimiter } from '../access/memory-limiter.ts';
+import { createRedisLimiter } from '../access/redis-limiter.ts';
 import type { Config } from '../base/config/config.ts';
 import type { Environment } from '../base/config/environment.ts';
 import { isLoopback } from '../base/loopback.ts';
@@ -61,9 +62,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = createRequestLog(logger, options.lines ?? null);
   const detail = createDetailLog(logger);
   const replicas = new ReplicaTable();
-  const { store } = await openStore(options.config.state);
+  const { store, redis } = await openStore(options.config.state);
   const keys = new KeyCache({ store });
-  const limiter = createMemoryLimiter({ store, logger });
+  const limiter =
+    redis === null
+      ? createMemoryLimiter({ store, logger })
+      : createRedisLimiter({ connection: redis, store, logger });
   let config = options.config;
   let client = clientFrom(config);
   let state: GatewayState = stateFrom({ deployments: [], asleep: new Set(), routes: config.routes });
@@ -79,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       draining: false,
       version,
       configuredAt: Math.floor(Date.now() / 1000),
+      isDegraded: () => redis !== null && !redis.isThere,
     };
   }
 
