@@ -28,7 +28,7 @@ export interface Prompt {
 export type TellUsed = (used: { readonly tokens: number | null; readonly costUsd: number }) => void;
 
 export interface InferenceOptions {
-  readonly models: Pick<Models, 'isConfigured' | 'samplingDefaults'>;
+  readonly models: Pick<Models, 'remedyFor' | 'samplingDefaults'>;
   /** The data plane as it is now. */
   readonly relay: () => RelayContext;
 }
@@ -106,12 +106,10 @@ export class Inference {
 
   #pick(modelId: string, { picker }: RelayContext): Lease {
     // Otherwise it might go to the server that takes all models that nobody here knows.
-    if (!picker.modelNames.includes(modelId) && this.#options.models.isConfigured(modelId)) {
-      throw new SluiceError(
-        'failed_precondition',
-        `The model ${JSON.stringify(modelId)} is not loaded: load one of its configurations first (POST /llm/load_model/{config_id}).`,
-        { param: 'model_id' },
-      );
+    const remedy = picker.modelNames.includes(modelId) ? null : this.#options.models.remedyFor(modelId);
+    if (remedy !== null) {
+      const message = `The model ${JSON.stringify(modelId)} is not loaded: ${remedy}.`;
+      throw new SluiceError('failed_precondition', message, { param: 'model_id' });
     }
     return picker.pick({
       destination: { kind: 'v1', endpoint: ENDPOINT },

@@ -41,6 +41,8 @@ export interface ModelsOptions {
   readonly whyNoLoads?: string | null;
 }
 
+const HOW_TO_LOAD = 'load it first, with `sluice models load` or POST /llm/load_model/{config_id}';
+
 /** What a configuration is made of. */
 export type NewConfiguration = Omit<StoredConfiguration, 'configId'>;
 
@@ -259,9 +261,10 @@ export class Models {
     return parseModelKwargs(state.attempt.configuration.modelKwargs).sampling;
   }
 
-  /** Whether there is a configuration for it. */
-  isConfigured(modelId: string): boolean {
-    return this.#configurations.ofModel(modelId).length > 0;
+  /** How a model that isn't loaded would be, as the end of a sentence; null: there is no configuration for it. */
+  remedyFor(modelId: string): string | null {
+    if (this.#configurations.ofModel(modelId).length === 0) return null;
+    return this.#whyNoLoads ?? HOW_TO_LOAD;
   }
 
   /**

@@ -21,6 +21,8 @@ export interface Additions {
   readonly deployments: readonly Deployment[];
   /** Names of models that a request may bring up. */
   readonly asleep: ReadonlySet<string>;
+  /** See `PickerOptions`. */
+  readonly remedyFor?: (model: string) => string | null;
   /** All routes, the configuration's among them. */
   readonly routes: readonly PathRoute[];
 }
@@ -28,6 +30,7 @@ export interface Additions {
 /** Builds all that depends on the configuration. */
 export function contextFrom(config: Config, additions: Additions, outlasting: Outlasting): RelayContext {
   const { client, log, detail, wake, replicas, keys = null, limiter = null } = outlasting;
+  const { asleep, remedyFor } = additions;
   const providerPrefixes = new Map<string, string>();
   for (const { id, aliases } of PROVIDERS) {
     for (const prefix of [id, ...aliases]) providerPrefixes.set(prefix, id);
@@ -40,7 +43,7 @@ export function contextFrom(config: Config, additions: Additions, outlasting: Ou
         deployments: [...config.deployments, ...additions.deployments],
         providerTargets: config.providerTargets,
       },
-      { asleep: additions.asleep, replicas },
+      { asleep, replicas, ...(remedyFor !== undefined && { remedyFor }) },
     ),
     client,
     limits: config.limits,

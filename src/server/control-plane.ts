@@ -119,6 +119,7 @@ export class ControlPlane {
     return {
       deployments: this.models.deployments(),
       asleep: this.models.asleep(),
+      remedyFor: (model) => this.models.remedyFor(model),
       routes: this.routes.routes(),
     };
   }

@@ -54,6 +54,8 @@ export interface Activity {
 export interface PickerOptions {
   /** Models that are `ModelAsleep`. */
   readonly asleep?: ReadonlySet<string>;
+  /** What can be done about a model that isn't there and could be, as the end of a sentence; null where nothing can. */
+  readonly remedyFor?: (model: string) => string | null;
   /** Keeps the counts of deployments that outlive this picker, which makes one of its own otherwise. */
   readonly replicas?: ReplicaTable;
 }
@@ -86,9 +88,11 @@ export class TargetPicker {
   readonly #replicas: Replica[];
   readonly #defaults = new Map<string, ProviderReplica>();
   readonly #asleep: ReadonlySet<string>;
+  readonly #remedyFor: (model: string) => string | null;
 
   constructor(config: Pick<Config, 'deployments' | 'providerTargets'>, options: PickerOptions = {}) {
     this.#asleep = options.asleep ?? NONE;
+    this.#remedyFor = options.remedyFor ?? (() => null);
     const table = options.replicas ?? new ReplicaTable();
     this.#replicas = config.deployments.map((deployment) => table.of(deployment));
     for (const replica of this.#replicas) {
@@ -172,12 +176,15 @@ export class TargetPicker {
   }
 
   #unknown(model: string, param: string): SluiceError {
+    const named = `The model ${JSON.stringify(model)}`;
     const names = listed(this.modelNames);
-    return new SluiceError(
-      'model_not_found',
-      `The model ${JSON.stringify(model)} does not exist here. ${names === '' ? 'There is none at the moment.' : `Known models: ${names}.`}`,
-      { param },
-    );
+    const known = names === '' ? [] : [`Known models: ${names}.`];
+    const remedy = this.#remedyFor(model);
+    const told =
+      remedy === null
+        ? [`${named} does not exist here.`, ...(names === '' ? ['There is none at the moment.'] : known)]
+        : [`${named} is not loaded: ${remedy}.`, ...known];
+    return new SluiceError('model_not_found', told.join(' '), { param });
   }
 }
 

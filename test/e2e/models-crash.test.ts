@@ -52,7 +52,9 @@ describe('a process that ends while it is loading', () => {
     await untilGone(gateway.started());
     // The failure is for the administrator; who asks the model hears that it isn't there.
     const asked = await gateway.chat('m');
-    expect([asked.status, await asked.text()]).toEqual([404, expect.not.stringContaining('CUDA')]);
+    const told = await asked.text();
+    expect([asked.status, told]).toEqual([404, expect.stringContaining('is not loaded: load it first')]);
+    expect(told).not.toContain('CUDA');
   });
 
   test('may be loaded again when what was wrong is mended', async () => {

@@ -118,7 +118,17 @@ describe('a loaded model', () => {
     const unloaded = await gateway.rest('POST', `/llm/unload_model/${encodeURIComponent('my model/ü')}/`);
     expect([unloaded.status, unloaded.json]).toEqual([200, { message: 'Model unloaded successfully' }]);
     expect(isRunning(pid)).toBe(false);
-    expect((await gateway.chat('my model/ü')).status).toBe(404);
+    const absent = await gateway.chat('my model/ü');
+    expect([absent.status, await absent.json()]).toMatchObject([
+      404,
+      {
+        error: {
+          message:
+            'The model "my model/ü" is not loaded: load it first, with `sluice models load` or POST /llm/load_model/{config_id}.',
+          code: 'model_not_found',
+        },
+      },
+    ]);
     expect([await list(), (await gateway.rest('GET', '/llm/loaded_models')).json]).toEqual([[], []]);
   });
 

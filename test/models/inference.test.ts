@@ -92,7 +92,7 @@ describe('infer', () => {
     const plane = await openPlane({ env: { HOSTED_VLLM_API_BASE: sim.url } });
     await plane.models.configure({ modelId: 'a', modelName: MODEL, modelType: 'vllm', modelKwargs: {} });
     expect(await refusal(asking(plane).infer())).toBe(
-      '400 failed_precondition: The model "a" is not loaded: load one of its configurations first (POST /llm/load_model/{config_id}).',
+      '400 failed_precondition: The model "a" is not loaded: load it first, with `sluice models load` or POST /llm/load_model/{config_id}.',
     );
     expect(await refusal(asking(await openPlane()).infer())).toContain(
       '404 model_not_found: The model "a" does not exist here.',

@@ -76,7 +76,7 @@ describe('configurations', () => {
     const config = await configure('a', { load_on_request: true });
     store.deleteConfiguration = () => Promise.reject(new SluiceError('store_unavailable', 'away'));
     expect(await refusal(models.deleteConfiguration(config))).toBe('store_unavailable: away');
-    expect(models.isConfigured('a')).toBe(true);
+    expect(models.remedyFor('a')).toMatch(/^load it first/);
     const loading = models.load(config);
     (await driver.next()).succeed();
     await loading;

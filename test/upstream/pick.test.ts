@@ -70,6 +70,20 @@ describe('a request that names a model', () => {
     expect(error.message).toContain('Known models: a, b.');
   });
 
+  test.each([
+    ['model', ask(V1, 'c')],
+    ['x-sluice-model', ask(V1, null, 'c')],
+  ])('is told what to do about one that only has to be loaded: %s', (param, asked) => {
+    const remedyFor = (model: string): string | null => (model === 'c' ? 'load it first' : null);
+    const picker = new TargetPicker(config([A]), { remedyFor });
+    expect(refusal(() => picker.pick(asked))).toMatchObject({
+      reason: 'model_not_found',
+      param,
+      message: 'The model "c" is not loaded: load it first. Known models: a.',
+    });
+    expect(refusal(() => picker.pick(ask(V1, 'd'))).message).toContain('"d" does not exist here.');
+  });
+
   test('is told of fifty names at most', () => {
     const models = Array.from({ length: 60 }, (_, i) => ({ ...A, name: `m${i}` }));
     const { message } = refusal(() => new TargetPicker(config(models)).pick(ask(V1, 'x')));
