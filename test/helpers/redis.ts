@@ -11,8 +11,8 @@ export interface TestRedis {
   readonly port: number;
   readonly url: string;
   readonly pid: number;
-  /** Starts again what was killed, on the same port and folder. */
-  start(): Promise<void>;
+  /** Starts again what was killed, on the same port and folder; `more` arguments for this time alone. */
+  start(more?: readonly string[]): Promise<void>;
   /** SIGKILL: nobody is told. */
   kill(): Promise<void>;
   /** SIGSTOP: its sockets stay open, and nothing answers. */
@@ -48,10 +48,10 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const port = options.port ?? (await freePort());
   let child: ChildProcess | null = null;
 
-  async function start(): Promise<void> {
+  async function start(more: readonly string[] = []): Promise<void> {
     const program = redisProgram();
     const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
-    const started = spawn(program, [...fixed, ...(options.arguments ?? [])], {
+    const started = spawn(program, [...fixed, ...(options.arguments ?? []), ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     child = started;
@@ -79,7 +79,8 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
     async command(name, ...args) {
-      const client = new Redis({ port, host: '127.0.0.1', protocol: 2, maxRetriesPerRequest: 0 });
+      // Without the check it talks to one that is loading, too.
+      const client = new Redis({ port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false });
       client.on('error', () => {});
       try {
         return await client.call(name, ...args);
