@@ -1,4 +1,5 @@
 import type { PathRoute } from '../base/config/config.ts';
+import { isControlPlanePath } from '../base/config/reserved-paths.ts';
 import { SluiceError } from '../base/errors.ts';
 import { type RequestPath, refuseDotSegments } from '../base/request-path.ts';
 
@@ -86,6 +87,8 @@ export class DestinationTable {
     const [longest] = below;
     const candidates = exact ?? (longest && below.filter((route) => route.path === longest.path));
     if (candidates === undefined) return null;
+    // Also what is not served, or not yet: a misspelt call would take its key and its secrets to the route's target.
+    if (candidates[0]?.path === '/' && isControlPlanePath(raw)) return null;
     refuseDotSegments(raw);
     const route = candidates.find(({ methods }) => methods.includes(method));
     if (route === undefined) {

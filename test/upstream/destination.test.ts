@@ -59,6 +59,19 @@ function refusal(run: () => unknown): SluiceError {
   throw new Error('nothing was refused');
 }
 
+test.each([
+  '/llm/configure_modell',
+  '/%6clm/x',
+  '/key/generate',
+  '/metrics',
+  '/sluice.v1.ModelService/Load',
+  '/healthz',
+])('a route on / does not take %s, which is the control plane’s', (target) => {
+  const resolve = table(route('/', { includeSubpath: true }));
+  expect(landing(resolve(target, 'POST'))).toBe('nothing');
+  expect(landing(resolve('/llms', 'POST'))).toBe('/ + "/llms"');
+});
+
 describe('without routes', () => {
   const resolve = table();
 
