@@ -139,10 +139,13 @@ export class SqliteDatabase {
       if ((statSync(this.#file).mode & 0o077) !== 0) chmodSync(this.#file, 0o600);
       this.#inode = statSync(this.#file).ino;
     }
-    this.#database.exec(connection);
-    const prepare = (name: StatementName): void => {
-      this.#statements.set(name, this.#database.prepare(statements.get(name) ?? ''));
-    };
+    // Each step waits: even a setting reads the schema, which another process may be writing just now.
+    await this.#patiently(() => this.#database.exec(connection));
+    const prepare = (names: readonly StatementName[]): Promise<void> =>
+      this.#patiently(() => {
+        for (const name of names)
+          this.#statements.set(name, this.#database.prepare(statements.get(name) ?? ''));
+      });
     const first = [
       'schemaVersion',
       'applicationId',
@@ -152,11 +155,11 @@ export class SqliteDatabase {
       'commit',
       'rollback',
     ] as const;
-    for (const name of first) prepare(name);
+    await prepare(first);
     await this.#patiently(() => this.#refuseForeign());
     await this.#patiently(() => this.#useWal());
     await this.#patiently(() => this.#transaction(() => this.#migrate()));
-    for (const name of STATEMENT_NAMES) prepare(name);
+    await prepare(STATEMENT_NAMES);
   }
 
   /** Before anything is written: a file of somebody else's stays as it is. */

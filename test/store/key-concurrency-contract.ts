@@ -147,6 +147,7 @@ export function keyConcurrencyContract(name: string, freshLocation: () => string
       // What was under way when it was killed: one creation or one deletion.
       const expected = created.length - revoked.size;
       expect(Math.abs(alive.size - expected)).toBeLessThanOrEqual(1);
-    });
+      // Each acknowledgement waits for the disk, which others may keep busy.
+    }, 60_000);
   });
 }
