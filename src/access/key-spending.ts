@@ -1,4 +1,4 @@
-import { advance, parseDuration } from '../base/duration.ts';
+import { nextReset } from '../store/spending.ts';
 import type { LimitedKey } from './limit-answers.ts';
 
 /**
@@ -50,10 +50,7 @@ export class KeySpending {
   }
 }
 
-/** The first moment after `now` at which a budget begins anew. */
+/** The first moment after `now` at which a budget begins anew; Infinity: never. */
 function endOfPeriod(budget: LimitedKey['budget'], now: number): number {
-  if (budget === null) return Number.POSITIVE_INFINITY;
-  if (budget.resetAt > now) return budget.resetAt;
-  const duration = parseDuration(budget.duration);
-  return duration === null ? Number.POSITIVE_INFINITY : advance(budget.resetAt, duration, now);
+  return (budget === null ? null : nextReset(budget, now)) ?? Number.POSITIVE_INFINITY;
 }
