@@ -26,3 +26,10 @@ export function placeOfNonFinite(value: Json, place: string): string | null {
   }
   return null;
 }
+
+/** How many lists and mappings stand within each other. */
+export function depthOf(value: Json): number {
+  if (value === null || typeof value !== 'object') return 0;
+  const inner: readonly Json[] = Object.values(value);
+  return 1 + inner.reduce<number>((deepest, one) => Math.max(deepest, depthOf(one)), 0);
+}

@@ -6,7 +6,7 @@ import type { Json } from '../base/json.ts';
 import { isForbiddenHost } from '../upstream/address-guard.ts';
 import type { ModelKwargs, OwnKwargs } from './driver.ts';
 import { parseDuration } from './duration.ts';
-import { placeOfNonFinite } from './json.ts';
+import { depthOf, placeOfNonFinite } from './json.ts';
 import { REDACTED } from './redaction.ts';
 import { SAMPLING_NAMES } from './sampling-names.ts';
 
@@ -22,6 +22,8 @@ const DEFAULTS: OwnKwargs = {
 const MAX_NAMES = 512;
 const MAX_NAME_LENGTH = 256;
 const MAX_URL_LENGTH = 4_096;
+/** A level is up to three messages of protobuf, and many of its parsers stop at 100: a list with a deeper one can't be read. */
+const MAX_DEPTH = 30;
 
 /** The gateway writes these into each request itself. */
 const OF_THE_REQUEST: ReadonlySet<string> = new Set(['model', 'messages', 'prompt', 'stream']);
@@ -60,6 +62,7 @@ export function parseModelKwargs(kwargs: Readonly<Record<string, Json>>): ModelK
     const nonFinite = placeOfNonFinite(value, param);
     if (nonFinite !== null)
       faults.push({ param: nonFinite, message: 'must be a finite number: JSON has no other' });
+    else if (depthOf(value) > MAX_DEPTH) fault(`is nested more than ${MAX_DEPTH} levels deep`);
     else if (OF_THE_REQUEST.has(usual)) fault('is part of each request; remove it');
     else if (isKnown && usual !== name) fault(`write it ${usual}`);
     else if (value === null) continue;

@@ -84,6 +84,14 @@ describe('model_kwargs', () => {
     expect(refusal({ api_base: slashes }).message).toContain('api_base: is longer than 4096 characters');
   });
 
+  test('what is nested too deep for clients to read it is refused', () => {
+    const nested = (levels: number): Json => (levels === 0 ? 1 : { a: [nested(levels - 1)] });
+    expect(parseModelKwargs({ stop: nested(15) }).sampling).toEqual({ stop: nested(15) });
+    expect(refusal({ stop: [nested(15)] }).message).toBe(
+      'model_kwargs.stop: is nested more than 30 levels deep',
+    );
+  });
+
   test('every fault is told at once, with its place', () => {
     const error = refusal({
       api_base: 'api.openai.com/v1',
