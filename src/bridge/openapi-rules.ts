@@ -40,7 +40,7 @@ export function constraintsOf(
 ): Constraints {
   if (rules === null || rules === undefined || rules.ignore === Ignore.ALWAYS) return NONE;
   const custom = rules.cel.map((rule) => rule.message).filter((message) => message !== '');
-  const words = custom.map((message) => (/[.!?]$/.test(message) ? message : `${message}.`));
+  const words = custom.map(sentenceOf);
   const [chosen] = reflect(FieldRulesSchema, rules)
     .oneofs.map((oneof) => reflect(FieldRulesSchema, rules).oneofCase(oneof))
     .filter((field) => field !== undefined);
@@ -48,6 +48,12 @@ export function constraintsOf(
   const typed = reflect(FieldRulesSchema, rules).get(chosen);
   const { keywords, words: more } = keywordsOf(chosen.name, typed, enumeration);
   return { keywords, words: [...more, ...words] };
+}
+
+/** The message of a rule in CEL goes on from the field's name. */
+function sentenceOf(message: string): string {
+  const begun = message.replace(/^must\b/, 'Must');
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 /** Groups of fields of which at most one may be set; `required`: exactly one. */

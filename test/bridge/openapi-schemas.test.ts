@@ -137,7 +137,7 @@ const RULES: readonly Row[] = [
   ],
   [
     'string f = 1 [(buf.validate.field).cel = {id: "f", message: "must be even", expression: "size(this) % 2 == 0"}];',
-    { type: 'string', description: 'must be even.' },
+    { type: 'string', description: 'Must be even.' },
   ],
 ];
 

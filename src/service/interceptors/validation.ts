@@ -3,6 +3,7 @@ import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, type Validator, type Violation, violationsToProto } from '@bufbuild/protovalidate';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { SluiceError } from '../../base/errors.ts';
+import { inWords } from './rule-words.ts';
 
 /**
  * Checks every request message against the `buf.validate` rules of its proto. INVALID_ARGUMENT names the field and
@@ -52,9 +53,10 @@ function faultOf<D extends DescMessage>(
   }
 }
 
-function invalidArgument(violations: readonly Violation[]): ConnectError {
+function invalidArgument(broken: readonly Violation[]): ConnectError {
+  const violations = broken.map(inWords);
   const message = violations.map(String).join('; ');
-  const [value, desc] = violationsToProto([...violations]);
+  const [value, desc] = violationsToProto(violations);
   const param = pathToString(violations[0]?.field ?? []);
   const cause = new SluiceError('invalid_request', message, param === '' ? {} : { param });
   return new ConnectError(message, Code.InvalidArgument, undefined, [{ desc, value }], cause);
