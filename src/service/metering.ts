@@ -33,8 +33,11 @@ export async function meter(door: Door, context: HandlerContext, model: string):
   door.permit(caller, { path, alias: procedure, model, byModel: true });
   const grant = await door.take(caller);
   let last = NOTHING;
+  let isOver = false;
   const end = (): void => {
     signal.removeEventListener('abort', endSoon);
+    if (isOver) return;
+    isOver = true;
     grant.settle(last);
   };
   // Not by `end` alone: a stream whose client takes nothing ends nowhere else. Soon: what was used is told first.
