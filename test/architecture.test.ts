@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const EXCEPTIONS: ReadonlySet<string> = new Set([
   'cli/serve.ts -> server/gateway.ts',
   'cli/serve.ts -> server/reload.ts',
+  'cli/serve.ts -> server/shared-limits.ts',
   'cli/serve.ts -> upstream/providers.ts',
   'cli/check-config.ts -> upstream/providers.ts',
   'cli/transfer.ts -> upstream/providers.ts',

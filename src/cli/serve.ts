@@ -6,10 +6,12 @@ import { createLog } from '../base/log.ts';
 import { isLoopback } from '../base/loopback.ts';
 import { type Gateway, startGateway } from '../server/gateway.ts';
 import { watchFile } from '../server/reload.ts';
+import { openSharedLimits, type SharedLimits } from '../server/shared-limits.ts';
 import { PROVIDERS } from '../upstream/providers.ts';
 import { onOrder } from './orders.ts';
 import { summary } from './summary.ts';
 import { VERSION } from './version.ts';
+import { channelToSupervisor } from './worker-channel.ts';
 import { isWorker, superviseWorkers } from './workers.ts';
 import { capYoungGeneration } from './young-generation.ts';
 
@@ -46,8 +48,16 @@ async function serveHere(options: ServeOptions): Promise<number> {
   const log = createLog({ level: debug ? 'debug' : 'info', pretty: process.stdout.isTTY === true, fd: 1 });
   const { logger, lines } = log;
   if (options.workers > 1 && !isWorker()) {
+    let limits: SharedLimits | null;
+    try {
+      limits = await openSharedLimits(config.state, logger);
+    } catch (error) {
+      process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+      return 1;
+    }
     announce(logger, config);
-    const code = await superviseWorkers(options.workers, logger);
+    const code = await superviseWorkers(options.workers, logger, (channel) => limits?.serve(channel));
+    await limits?.close();
     await log.flush();
     return code;
   }
@@ -59,6 +69,7 @@ async function serveHere(options: ServeOptions): Promise<number> {
       port: options.port,
       environment: processEnvironment(),
       loadsModels: !isWorker(),
+      limits: channelToSupervisor(),
       logger,
       lines,
       version: VERSION,

@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { createHostCheck } from '../access/host-check.ts';
 import { KeyCache } from '../access/key-cache.ts';
+import type { Limiter } from '../access/limiter.ts';
 import { createMemoryLimiter } from '../access/memory-limiter.ts';
 import { createRedisLimiter } from '../access/redis-limiter.ts';
+import { createSharedLimiter } from '../access/shared-limiter.ts';
+import type { Channel } from '../base/channel.ts';
 import type { Config } from '../base/config/config.ts';
 import type { Environment } from '../base/config/environment.ts';
 import { isLoopback } from '../base/loopback.ts';
@@ -32,6 +35,8 @@ export interface GatewayOptions {
   readonly environment?: Environment;
   /** False in one of several processes on one port, which would each load the same models. Default true. */
   readonly loadsModels?: boolean;
+  /** In one of several processes on one port: to where limits are counted for all, unless Redis does; see `openSharedLimits`. */
+  readonly limits?: Channel | null;
   /** Where the lines of requests may go without passing through the logger; see `createRequestLog`. */
   readonly lines?: LineSink | null;
   readonly version: string;
@@ -64,10 +69,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const replicas = new ReplicaTable();
   const { store, redis } = await openStore(options.config.state);
   const keys = new KeyCache({ store });
-  const limiter =
-    redis === null
-      ? createMemoryLimiter({ store, logger })
-      : createRedisLimiter({ connection: redis, store, logger });
+  const { limits = null } = options;
+  let limiter: Limiter;
+  if (redis !== null) limiter = createRedisLimiter({ connection: redis, store, logger });
+  else if (limits !== null) limiter = createSharedLimiter({ channel: limits });
+  else limiter = createMemoryLimiter({ store, logger });
   let config = options.config;
   let client = clientFrom(config);
   let state: GatewayState = stateFrom({ deployments: [], asleep: new Set(), routes: config.routes });
