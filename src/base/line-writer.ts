@@ -6,9 +6,15 @@ export interface LineWriterOptions {
   readonly flushIntervalMs: number;
   /** What may wait while the reader of the file descriptor doesn't read; beyond it lines are dropped and counted. */
   readonly maxPendingBytes: number;
+  /**
+   * Other processes write to the same pipe: pieces are then small enough for the kernel not to cut them (PIPE_BUF,
+   * POSIX `write`), and end where a line ends, so that no line is torn by another. A single longer line may be.
+   */
+  readonly isShared?: boolean;
 }
 
 const PIECE_BYTES = 64 * 1024;
+const SHARED_PIECE_BYTES = 4 * 1024;
 
 /** A reader that is not ready: try again a little later. */
 const RETRY_MS = 50;
@@ -20,7 +26,8 @@ const RETRY_MS = 50;
  */
 export class LineWriter {
   readonly #options: LineWriterOptions;
-  #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  readonly #pieceBytes: number;
+  #piece: Buffer;
   #used = 0;
   /** Full pieces in their order; the first one is being written. */
   #queue: Buffer[] = [];
@@ -32,6 +39,8 @@ export class LineWriter {
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
+    this.#pieceBytes = options.isShared === true ? SHARED_PIECE_BYTES : PIECE_BYTES;
+    this.#piece = Buffer.allocUnsafeSlow(this.#pieceBytes);
   }
 
   /** Lines lost because nobody read them. */
@@ -46,8 +55,8 @@ export class LineWriter {
       return;
     }
     // UTF-8 takes three bytes a UTF-16 unit at most.
-    if (this.#used + line.length * 3 > PIECE_BYTES) this.#rotate();
-    if (line.length * 3 > PIECE_BYTES) this.#enqueue(Buffer.from(line));
+    if (this.#used + line.length * 3 > this.#pieceBytes) this.#rotate();
+    if (line.length * 3 > this.#pieceBytes) this.#enqueue(Buffer.from(line));
     else {
       this.#used += this.#piece.write(line, this.#used);
       this.#timer ??= setTimeout(() => this.#rotate(), this.#options.flushIntervalMs).unref();
@@ -68,7 +77,7 @@ export class LineWriter {
     this.#timer = null;
     if (this.#used === 0) return;
     const full = this.#piece.subarray(0, this.#used);
-    this.#piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    this.#piece = Buffer.allocUnsafeSlow(this.#pieceBytes);
     this.#used = 0;
     this.#enqueue(full);
   }

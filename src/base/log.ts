@@ -9,6 +9,8 @@ export interface LogOptions {
   readonly pretty: boolean;
   /** File descriptor to write to; 1 is stdout. */
   readonly fd: number;
+  /** Other processes write to it as well. Default: no. */
+  readonly isShared?: boolean;
 }
 
 export interface Log {
@@ -71,6 +73,7 @@ export function createLog(options: LogOptions): Log {
     fd,
     flushIntervalMs: FLUSH_INTERVAL_MS,
     maxPendingBytes: MAX_PENDING_BYTES,
+    isShared: options.isShared ?? false,
   });
   return {
     logger: pino({ ...OPTIONS, level }, writer),

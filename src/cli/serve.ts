@@ -45,7 +45,12 @@ async function serveHere(options: ServeOptions): Promise<number> {
     return 1;
   }
   const debug = options.detailedDebug || config.detailedDebug;
-  const log = createLog({ level: debug ? 'debug' : 'info', pretty: process.stdout.isTTY === true, fd: 1 });
+  const log = createLog({
+    level: debug ? 'debug' : 'info',
+    pretty: process.stdout.isTTY === true,
+    fd: 1,
+    isShared: options.workers > 1,
+  });
   const { logger, lines } = log;
   if (options.workers > 1 && !isWorker()) {
     let limits: SharedLimits | null;

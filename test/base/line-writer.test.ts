@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,4 +45,28 @@ test('drops and counts lines when nobody takes them', () => {
   const line = `${'x'.repeat(999)}\n`;
   for (let i = 0; i < 1_000; i++) writer.write(line);
   expect(writer.dropped).toBeGreaterThan(700);
+});
+
+test('tears no line of several processes that write to one pipe', async () => {
+  const module = new URL('../../src/base/line-writer.ts', import.meta.url).href;
+  const program = `
+    import { LineWriter } from ${JSON.stringify(module)};
+    const writer = new LineWriter({ fd: 1, flushIntervalMs: 1, maxPendingBytes: 1 << 30, isShared: true });
+    for (let i = 0; i < 5000; i++) writer.write('begin ' + 'x'.repeat(i % 700) + ' end\\n');
+    await writer.flush();
+  `;
+  // One pipe for all three: the shell's own.
+  const shell = spawn('sh', [
+    '-c',
+    '"$0" "$@" & "$0" "$@" & "$0" "$@" & wait',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    program,
+  ]);
+  let text = '';
+  for await (const chunk of shell.stdout.setEncoding('utf8')) text += chunk;
+  const lines = text.trimEnd().split('\n');
+  expect(lines).toHaveLength(15_000);
+  expect(lines.filter((line) => !/^begin x* end$/.test(line))).toEqual([]);
 });
