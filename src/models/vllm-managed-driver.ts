@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Environment } from '../base/config/environment.ts';
+import type { Json } from '../base/json.ts';
 import type { StoredConfiguration } from '../store/store.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import type { Driver, Runtime, RuntimeEvents } from './driver.ts';
@@ -52,7 +53,9 @@ export function createVllmManagedDriver(options: VllmManagedOptions): Driver {
   };
   return {
     check(configuration) {
-      planOf(configuration, allowed);
+      const { apiKey } = parseModelKwargs(configuration.modelKwargs).own;
+      // Refused as the argument of vLLM's that it would be. One that was stored before it was refused changes nothing.
+      planOf(configuration, allowed, apiKey === null ? {} : { api_key: apiKey });
     },
     async load(configuration, events, signal) {
       const plan = planOf(configuration, allowed);
@@ -62,12 +65,16 @@ export function createVllmManagedDriver(options: VllmManagedOptions): Driver {
 }
 
 /** @throws SluiceError `invalid_request` */
-function planOf(configuration: StoredConfiguration, allowed: ReadonlySet<string>): LaunchPlan {
+function planOf(
+  configuration: StoredConfiguration,
+  allowed: ReadonlySet<string>,
+  more: Readonly<Record<string, Json>> = {},
+): LaunchPlan {
   const { own, engine } = parseModelKwargs(configuration.modelKwargs);
   return {
     modelId: configuration.modelId,
     model: modelArgument(configuration.modelName),
-    ...serveArguments(engine, allowed),
+    ...serveArguments({ ...more, ...engine }, allowed),
     secrets: secretTexts(configuration.modelKwargs),
     loadTimeoutMs: own.loadTimeoutMs,
   };

@@ -100,6 +100,11 @@ const KWARGS: readonly (readonly [body: Readonly<Record<string, unknown>>, param
     [{ keep_alive: 0 }, 'model_kwargs.keep_alive', /above 0/],
     [{ load_on_request: 'yes' }, 'model_kwargs.load_on_request', /must be true or false/],
     [{ api_key: '***' }, 'model_kwargs.api_key', /placeholder of a key that was redacted/],
+    [
+      { api_key: 'sk-upstream' },
+      'model_kwargs.api_key',
+      /can't be set: the vLLM that the gateway starts gets a key of its own; .* give its api_base/,
+    ],
     [{ api_key: 'os.environ/HOME' }, 'model_kwargs.api_key', /only the configuration file/],
     [{ api_base: 'http://169.254.169.254/' }, 'model_kwargs.api_base', /metadata/],
     [{ api_base: 'http://[fe80::1]/' }, 'model_kwargs.api_base', /link-local/],
@@ -278,8 +283,10 @@ describe('secrets', () => {
     const own = await startModels();
     const modelKwargs = {
       hf_token: 'hf_SECRET1',
-      api_key: 'sk-SECRET2',
-      hf_overrides: { auth: { access_token: 'SECRET3' }, url: 'https://user:SECRET4@host/x' },
+      hf_overrides: {
+        auth: { access_token: 'SECRET3', api_key: 'sk-SECRET2' },
+        url: 'https://user:SECRET4@host/x',
+      },
       sim_fail_loading: true,
       sim_loading_ms: 10,
     };

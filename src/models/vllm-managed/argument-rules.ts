@@ -5,7 +5,8 @@
 
 /** What the gateway itself decides; nobody may change it. */
 export const GATEWAY_ARGUMENTS: Readonly<Record<string, string>> = {
-  api_key: 'the gateway makes a key of its own for each start',
+  api_key:
+    'the vLLM that the gateway starts gets a key of its own; for a server that runs already give its api_base, too',
   config: 'a file could set anything; write its arguments into model_kwargs',
   data_parallel_multi_port_external_lb: 'the gateway gives vLLM one port',
   data_parallel_supervisor_port: 'the gateway gives vLLM one port',

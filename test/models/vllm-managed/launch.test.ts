@@ -204,6 +204,15 @@ describe('what is run', () => {
     expect(logged).toEqual([]);
   });
 
+  test('is refused a key, beside all else; one that is stored changes nothing', async () => {
+    const { driver, load } = managed();
+    expect(() => driver.check(configurationOf({ api_key: 'sk-1', port: 1 }))).toThrow(
+      /^model_kwargs\.api_key: can't be set: .* give its api_base, too\nmodel_kwargs\.port: /,
+    );
+    const { upstream } = await load({ api_key: 'sk-1' });
+    expect(upstream.apiKey).not.toBe('sk-1');
+  });
+
   test('may be what the operator allows', () => {
     const { driver } = managed({ allowedArguments: ['trust_remote_code'] });
     driver.check(configurationOf({ trust_remote_code: true }));
