@@ -117,7 +117,12 @@ export class Model {
     } catch (thrown) {
       if (abort.signal.aborted) return;
       const error = loadError(thrown);
-      this.#around.logger.error({ err: thrown }, `model ${this.modelId}: ${error.message}`);
+      const { cause, message, reason: why } = error;
+      // Its message may have twenty lines of vLLM's log: as an `err` it would stand there with them, and again in its stack.
+      this.#around.logger.error(
+        cause === undefined ? { why } : { why, err: cause },
+        `model ${this.modelId}: ${message}`,
+      );
       // While it is still `starting`: once it has failed the next load may set the mark anew.
       if (mark === 'with success') await this.#saveMark(null).catch(() => {});
       if (!abort.signal.aborted) this.#fail(attempt, error);

@@ -50,6 +50,9 @@ describe('a process that ends while it is loading', () => {
     expect(await gateway.status('m')).toMatchObject({ state: 'MODEL_STATE_FAILED', failure: message });
     expect(vllm.starts()).toBe(1 + gateway.collisions());
     await untilGone(gateway.started());
+    const logged = await gateway.line(({ msg }) => msg === `model m: ${message}`);
+    expect(logged).toMatchObject({ why: 'load_failed' });
+    expect(JSON.stringify(logged).split('CUDA out of memory')).toHaveLength(2);
     // The failure is for the administrator; who asks the model hears that it isn't there.
     const asked = await gateway.chat('m');
     const told = await asked.text();
