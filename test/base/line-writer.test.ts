@@ -52,13 +52,14 @@ test('tears no line of several processes that write to one pipe', async () => {
   const program = `
     import { LineWriter } from ${JSON.stringify(module)};
     const writer = new LineWriter({ fd: 1, flushIntervalMs: 1, maxPendingBytes: 1 << 30, isShared: true });
-    for (let i = 0; i < 5000; i++) writer.write('begin ' + 'x'.repeat(i % 700) + ' end\\n');
+    while (Date.now() < ${Date.now() + 1_000}); // all three at once
+    for (let i = 0; i < 20000; i++) writer.write('begin ' + 'x'.repeat(i % 700) + ' end\\n');
     await writer.flush();
   `;
-  // One pipe for all three: the shell's own.
+  // One pipe for all three, and a reader that can't keep up.
   const shell = spawn('sh', [
     '-c',
-    '"$0" "$@" & "$0" "$@" & "$0" "$@" & wait',
+    '("$0" "$@" & "$0" "$@" & "$0" "$@" & wait) | cat',
     process.execPath,
     '--input-type=module',
     '-e',
@@ -67,6 +68,6 @@ test('tears no line of several processes that write to one pipe', async () => {
   let text = '';
   for await (const chunk of shell.stdout.setEncoding('utf8')) text += chunk;
   const lines = text.trimEnd().split('\n');
-  expect(lines).toHaveLength(15_000);
+  expect(lines).toHaveLength(60_000);
   expect(lines.filter((line) => !/^begin x* end$/.test(line))).toEqual([]);
 });
