@@ -34,7 +34,7 @@ export function destinationOf(context: RelayContext, method: string, path: Reque
   if (destination !== null) return destination;
   throw new SluiceError(
     'path_not_found',
-    `Nothing is served at ${loggablePath(path, null)}. Try /v1/…, /vllm/…, another provider's name, or a path of pass_through_endpoints.`,
+    `Nothing is served at ${loggablePath(path, null)}. Try /v1/…, /vllm/…, another provider's name, a path of pass_through_endpoints, or one of the control plane's (see /docs).`,
   );
 }
 

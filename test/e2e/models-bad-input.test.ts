@@ -139,6 +139,13 @@ const REQUESTS: readonly (readonly [
   ['GET /llm/load_model/a', null, 405, null, /it takes POST/],
   ['PUT /llm/configuration/a', '{}', 405, null, /it takes GET, DELETE|it takes DELETE, GET/],
   ['POST /llm/load_model/', null, 404, null, /Nothing is served/],
+  [
+    'GET /llm/nothing',
+    null,
+    404,
+    null,
+    /^Nothing is served at \/llm\/nothing\. .* one of the control plane's \(see \/docs\)\.$/,
+  ],
   ['POST /llm/inference', '{"model_id":"m","prompt":""}', 400, 'prompt', /prompt: must not be empty/],
   ['POST /llm/inference', '{"model_id":"nonesuch","prompt":"x"}', 404, 'model', /"nonesuch" does not exist/],
   [
