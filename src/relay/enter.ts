@@ -79,11 +79,6 @@ export interface TargetRequest {
   readonly model: string | null;
 }
 
-/** Whether the models are limited that the caller may use, so that none may go unseen. */
-export function isHeldToModels({ caller }: Admission): boolean {
-  return caller.kind === 'key' && caller.key.models.length > 0;
-}
-
 /**
  * Holds a caller to what its key may ask for, and takes the request off its limits. Before the target is picked, which
  * counts what it picks; behind it comes nothing that a key decides but the endpoints that are the master's.

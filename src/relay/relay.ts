@@ -9,12 +9,11 @@ import type { Outcome } from '../telemetry/request-log.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
 import { type Lease, ModelAsleep } from '../upstream/pick.ts';
-import { createModelScanner, mayNameModel } from './create-model-scanner.ts';
+import { bodyScanner } from './body-model.ts';
 import type { BodySink, Downstream, DownstreamListener } from './downstream.ts';
 import {
   admitTo,
   destinationOf,
-  isHeldToModels,
   leaseTarget,
   loggablePath,
   type RelayContext,
@@ -27,7 +26,6 @@ import { giveBack, Meter } from './meter.ts';
 import type { ModelScanner } from './model-scanner.ts';
 import { outboundFrom } from './outbound.ts';
 import { outgoingBody } from './outgoing-body.ts';
-import { headerValue } from './raw-headers.ts';
 import { upstreamTrailers } from './request-headers.ts';
 import { downstreamHeaders, passableTrailers } from './response-headers.ts';
 import { errorFromFailure } from './upstream-error.ts';
@@ -121,13 +119,9 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
       this.#send(null);
       return;
     }
-    const isHeld = isHeldToModels(admission);
-    if (this.#destination?.kind !== 'route' || isHeld) {
-      const contentType = headerValue(headers, 'content-type');
-      this.#scanner = createModelScanner(contentType);
-      if (isHeld && this.#scanner === null) throw unreadable(contentType);
-      if (isHeld || (this.#scanner !== null && mayNameModel(contentType))) refuseCompressed(headers);
-    } else if (body.kind === 'unknown_length') {
+    const destination = this.#destination as Destination;
+    this.#scanner = bodyScanner({ destination, admission, headers });
+    if (this.#scanner === null && destination.kind === 'route' && body.kind === 'unknown_length') {
       // Nothing in the body decides where it goes, and its sender may wait for an answer to its head.
       this.#send(null);
     }
@@ -477,23 +471,3 @@ class RelayExchange implements UpstreamHandler, DownstreamListener, BodySink, De
 const EMPTY = Buffer.alloc(0);
 const NO_HEADERS: readonly string[] = [];
 const NO_PRICES: Readonly<Record<string, number>> = {};
-
-/** What may hide a model isn't for a key that may use some alone. */
-function unreadable(contentType: string | null): SluiceError {
-  return new SluiceError(
-    'model_not_allowed',
-    `The key may use some models alone, and which one this body names can't be told (content-type: ${contentType}): send JSON or a form.`,
-    { param: 'content-type' },
-  );
-}
-
-/** A body that is compressed can't be searched for its model. */
-function refuseCompressed(headers: readonly string[]): void {
-  const encoding = headerValue(headers, 'content-encoding');
-  if (encoding === null || encoding.trim().toLowerCase() === 'identity') return;
-  throw new SluiceError(
-    'unsupported_encoding',
-    `The body is compressed (content-encoding: ${encoding}); where its model matters send it as it is.`,
-    { param: 'content-encoding' },
-  );
-}

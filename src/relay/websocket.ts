@@ -9,10 +9,10 @@ import type { Outcome } from '../telemetry/request-log.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamHead } from '../upstream/client.ts';
 import type { Destination } from '../upstream/destination.ts';
 import { type Lease, ModelAsleep } from '../upstream/pick.ts';
+import { isHeldToModels } from './body-model.ts';
 import {
   admitTo,
   destinationOf,
-  isHeldToModels,
   leaseTarget,
   loggablePath,
   type RelayContext,

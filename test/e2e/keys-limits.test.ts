@@ -142,6 +142,18 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(house.upstream.exchanges[0]?.bytes.toString('latin1')).not.toContain(SECRET);
   });
 
+  test.each(['/vllm/sleep', '/hosted_vllm/%73leep', '/v1/load_lora_adapter', '/vllm//reset_prefix_cache/'])(
+    '%s administers vLLM: no virtual key gets there',
+    async (path) => {
+      const house = await keysHouse();
+      await house.add(SECRET);
+      const headers = [...HEADERS, 'x-sluice-model', 'lang'];
+      const answer = await ask(protocol, house.port, { method: 'POST', path, headers, body: '{}' });
+      expect([answer.status, errorOf(answer).code]).toEqual([403, 'master_key_required']);
+      expect(house.upstream.connections).toBe(0);
+    },
+  );
+
   test('a key in the path is refused, and not logged', async () => {
     const house = await keysHouse();
     await house.add(SECRET);
