@@ -1,74 +1,21 @@
-import { pino } from 'pino';
-import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { createRedisLimiter, type RedisLimiter } from '../../src/access/redis-limiter.ts';
-import { redisStateFrom } from '../../src/base/config/redis-url.ts';
-import { partSource, scriptsWith } from '../../src/store/redis-scripts.ts';
-import { type OpenRedisStore, openRedisStore } from '../../src/store/redis-store.ts';
+import { afterAll, beforeAll } from 'vitest';
 import { type SharedRedis, sharedRedis } from '../helpers/redis.ts';
+import { startCluster, type TestCluster } from '../helpers/redis-cluster.ts';
 import { limiterContract } from './limiter-contract.ts';
-import { FakeLimiterClock, type LimiterHouse } from './limiter-house.ts';
+import { openRedisHouse } from './redis-limiter-house.ts';
 
 let redis: SharedRedis;
+let cluster: TestCluster;
+let count = 0;
 
 beforeAll(async () => {
-  redis = await sharedRedis();
+  [redis, cluster] = await Promise.all([sharedRedis(), startCluster()]);
 });
 
-afterAll(() => redis?.stop());
+afterAll(() => Promise.all([redis?.stop(), cluster?.stop()]));
 
-const logger = pino({ level: 'silent' });
-
-/** Of scripts: a clock that a test sets. */
-function scriptsByClock(clockKey: string) {
-  const now = `local function now() return tonumber(redis.call('get', '${clockKey}') or 0) end`;
-  return scriptsWith((part) => (part === 'now.lua' ? now : partSource(part)));
-}
-
-async function openHouse(): Promise<LimiterHouse> {
-  const state = redisStateFrom(redis.freshUrl());
-  if (state.kind === 'problem') throw new Error(state.problem);
-  const clockKey = `${state.prefix}:{state}:test-clock`;
-  const scripts = scriptsByClock(clockKey);
-  const clock = new FakeLimiterClock();
-  const openInstance = async (): Promise<readonly [OpenRedisStore, RedisLimiter]> => {
-    const store = await openRedisStore({ state, scripts });
-    const limiter = createRedisLimiter({ connection: store.connection, store, logger, clock });
-    onTestFinished(async () => {
-      await limiter.close();
-      await store.close();
-    });
-    return [store, limiter];
-  };
-  const [[store, one], [otherStore, other]] = [await openInstance(), await openInstance()];
-  const stores = [store, otherStore];
-  const limiters = [one, other] as const;
-  const setClock = () => store.connection.command('set', clockKey, clock.wall());
-  /** Commands of a connection are done in their order: what was sent before this is done when it is answered. */
-  const arrived = async (): Promise<void> => {
-    await Promise.all(limiters.map((limiter) => limiter.settled()));
-    await Promise.all(stores.map(({ connection }) => connection.command('ping')));
-  };
-  await setClock();
-  return {
-    limiters,
-    add: (key) => store.createKey(key),
-    async advance(milliseconds) {
-      for (let left = milliseconds; left > 0; ) {
-        const step = Math.min(left, 10_000);
-        left -= step;
-        await clock.advance(step);
-        await setClock();
-        await arrived();
-      }
-    },
-    wallNow: () => clock.wall(),
-    arrived,
-    async spentUsd(id) {
-      for (const limiter of limiters) await limiter.close();
-      const { keys } = await store.keys({ offset: 0, limit: 100, userId: null, teamId: null, alias: null });
-      return keys.find((key) => key.id === id)?.spend ?? Number.NaN;
-    },
-  };
-}
-
-limiterContract('on Redis', { open: openHouse, runs: 5 });
+limiterContract('on Redis', { open: () => openRedisHouse(redis.freshUrl()), runs: 5 });
+limiterContract('on a Redis Cluster', {
+  open: () => openRedisHouse(`${cluster.url}?prefix=test-${process.pid}-${++count}`),
+  runs: 2,
+});

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { TestRedis } from '../helpers/redis.ts';
-import { chat, generate, load, manage, readiness, startInstances, until } from './redis-instances.ts';
+import {
+  chat,
+  DURABLE,
+  generate,
+  load,
+  manage,
+  readiness,
+  startInstances,
+  until,
+} from './redis-instances.ts';
 
 const PER_SECOND = 100;
 const HEALED_MS = 5_000;
@@ -23,7 +32,7 @@ async function eachKnowsTheOther(redis: TestRedis): Promise<void> {
 
 describe('Redis, killed under load', () => {
   test('fails no request whose key is in use, and is used again within 5 s of its return', async () => {
-    const { redis, gateways } = await startInstances(2);
+    const { redis, gateways } = await startInstances(2, DURABLE);
     const [one, two = one] = gateways;
     const secret = await generate(one, { rpm_limit: 1_000_000 });
     for (const gateway of gateways) expect((await chat(gateway, secret)).status).toBe(200);
@@ -49,7 +58,7 @@ describe('Redis, killed under load', () => {
   });
 
   test('leaves limits at each gateway’s share', async () => {
-    const { redis, gateways } = await startInstances(2);
+    const { redis, gateways } = await startInstances(2, DURABLE);
     const [one, two = one] = gateways;
     const secret = await generate(one, { rpm_limit: 8 });
     for (const gateway of gateways) expect((await chat(gateway, secret)).status).toBe(200);
@@ -66,7 +75,7 @@ describe('Redis, killed under load', () => {
   });
 
   test('lets no unknown key in, and changes nothing: 503', async () => {
-    const { redis, gateways } = await startInstances(1);
+    const { redis, gateways } = await startInstances(1, DURABLE);
     const [gateway] = gateways;
     const secret = await generate(gateway, {});
     await redis.kill();

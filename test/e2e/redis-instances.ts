@@ -12,10 +12,14 @@ export interface Instances {
   readonly gateways: readonly [Serving, ...Serving[]];
 }
 
+/** What a killed server has to come back with; each answer then waits for a disk, which may be busy. */
 export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
-export async function startInstances(count: number): Promise<Instances> {
-  const redis = await ownRedis({ arguments: DURABLE });
+export async function startInstances(
+  count: number,
+  redisArguments: readonly string[] = [],
+): Promise<Instances> {
+  const redis = await ownRedis({ arguments: redisArguments });
   const upstream = await startUpstream(CHAT);
   const config = configFile(`
 model_list:
