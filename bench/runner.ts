@@ -99,6 +99,7 @@ async function startPeer(shop: Workshop, one: Case, entrant: Entrant): Promise<R
     children: shop.children,
     upstreamPort: shop.laboratory.upstreamPort,
     proxyCore: shop.cores.proxyCore,
+    loadCore: shop.cores.loadCore,
     directory: shop.directory,
     proxyCommand: shop.options.proxyCommand,
     nodeFlags: [...shop.options.nodeFlags, ...profileFlags],

@@ -16,6 +16,8 @@ export interface PeerSetup {
   readonly children: Children;
   readonly upstreamPort: number;
   readonly proxyCore: number | null;
+  /** For what isn't measured. */
+  readonly loadCore: number | null;
   /** Exists, and is removed with everything in it at the end of the run. */
   readonly directory: string;
   /** Command line of the gateway, without `--config` and `--port`. */
