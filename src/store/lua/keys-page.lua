@@ -21,11 +21,19 @@ else
   end
 end
 local page = { total }
-for _, member in ipairs(members) do
-  local id = string.sub(member, 18)
-  table.insert(page, id)
-  table.insert(page, redis.call('hget', KEYS[1], id))
-  table.insert(page, redis.call('hget', KEYS[2], id))
-  table.insert(page, redis.call('hget', KEYS[3], id) or '')
+local ids = {}
+for index, member in ipairs(members) do ids[index] = string.sub(member, 18) end
+-- A call takes some thousand arguments at most.
+for first = 1, #ids, 1000 do
+  local last = math.min(first + 999, #ids)
+  local values = redis.call('hmget', KEYS[1], unpack(ids, first, last))
+  local spends = redis.call('hmget', KEYS[2], unpack(ids, first, last))
+  local resets = redis.call('hmget', KEYS[3], unpack(ids, first, last))
+  for index = first, last do
+    table.insert(page, ids[index])
+    table.insert(page, values[index - first + 1])
+    table.insert(page, spends[index - first + 1])
+    table.insert(page, resets[index - first + 1] or '')
+  end
 end
 return page
