@@ -4,6 +4,9 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/g
 import { bind, type ServiceBinding } from './binding.ts';
 import { abortError } from './errors.ts';
 
+/** A name of a service: everyone may ask, and what is read of a message is held until it is whole. */
+const MAX_REQUEST_BYTES = 4_096;
+
 /** `grpc.health.v1.Health` for the server as a whole (`""`) and each of its services by name. */
 export interface HealthService {
   readonly binding: ServiceBinding;
@@ -46,7 +49,11 @@ export function createHealth(services: () => readonly DescService[]): HealthServ
         }
       },
     },
-    { check: { quiet: true }, list: { quiet: true }, watch: { quiet: true, endless: true } },
+    {
+      check: { quiet: true, readMaxBytes: MAX_REQUEST_BYTES },
+      list: { quiet: true, readMaxBytes: MAX_REQUEST_BYTES },
+      watch: { quiet: true, endless: true, readMaxBytes: MAX_REQUEST_BYTES },
+    },
   );
 
   return {

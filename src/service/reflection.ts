@@ -5,6 +5,9 @@ import { ServerReflection as ServerReflectionV1Alpha } from '../../gen/grpc/refl
 import { bind, type ServiceBinding } from './binding.ts';
 import { DescriptorIndex } from './descriptor-index.ts';
 
+/** A name: everyone may ask, and what is read of a message is held until it is whole. */
+const MAX_REQUEST_BYTES = 16_384;
+
 /**
  * Server reflection, v1 and v1alpha, so that grpcurl and `buf curl` need no schema:
  * https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
@@ -24,7 +27,8 @@ export function reflectionBindings(services: readonly DescService[]): readonly S
       yield { validHost: request.host, originalRequest: request, messageResponse };
     }
   }
-  const policies = { serverReflectionInfo: { endless: true, quiet: true } } as const;
+  const policy = { endless: true, quiet: true, readMaxBytes: MAX_REQUEST_BYTES } as const;
+  const policies = { serverReflectionInfo: policy };
   // The two versions are one, but for the names of their messages.
   return [
     bind(ServerReflection, { serverReflectionInfo }, policies),
