@@ -15,6 +15,8 @@ export interface Framer {
    * @throws SluiceError `invalid_request` when it ended within a message
    */
   end(out: Uint8Array[]): void;
+  /** Lowers the limit, before anything is pushed. */
+  limit(maxBytes: number): void;
   /** Bytes have come that wait for others. */
   readonly partial: boolean;
 }
@@ -26,7 +28,7 @@ const FIRST_BYTES = 16 * 1024;
 
 /** For bodies of enveloped messages: passes on whole envelopes, those of one chunk together. */
 export class EnvelopeFramer implements Framer {
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #pending = new GrowingBuffer();
   /** Length of the pending envelope, prefix included; 0 while its prefix isn't whole. */
   #wanted = 0;
@@ -38,6 +40,10 @@ export class EnvelopeFramer implements Framer {
 
   get partial(): boolean {
     return this.#pending.length > 0;
+  }
+
+  limit(maxBytes: number): void {
+    this.#maxBytes = Math.min(this.#maxBytes, maxBytes);
   }
 
   push(chunk: Uint8Array, out: Uint8Array[]): void {
@@ -85,7 +91,7 @@ export class EnvelopeFramer implements Framer {
 
 /** For bodies that are one message: passes it on when it is whole. */
 export class WholeFramer implements Framer {
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #pending = new GrowingBuffer();
   #only: Uint8Array | null = null;
   #length = 0;
@@ -96,6 +102,10 @@ export class WholeFramer implements Framer {
 
   get partial(): boolean {
     return true;
+  }
+
+  limit(maxBytes: number): void {
+    this.#maxBytes = Math.min(this.#maxBytes, maxBytes);
   }
 
   push(chunk: Uint8Array): void {

@@ -1,11 +1,13 @@
 import { createRegistry, type DescService } from '@bufbuild/protobuf';
 import { createConnectRouter, type Interceptor, type Transport } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import type { Admission } from '../access/admit.ts';
 import { SluiceError } from '../base/errors.ts';
 import { nextRequestId } from '../base/request-id.ts';
 import { parseRequestPath, type RequestPath } from '../base/request-path.ts';
 import { type Admit, withAdmission } from '../service/admission.ts';
 import type { ServiceBinding } from '../service/binding.ts';
+import { type Call, callKey } from '../service/call.ts';
 import { connectErrorFrom } from '../service/errors.ts';
 import { createHealth } from '../service/health.ts';
 import { cancellationInterceptor } from '../service/interceptors/cancellation.ts';
@@ -20,7 +22,7 @@ import { gzip } from './rpc-gzip.ts';
 import { headersOf, isWithoutHost } from './rpc-headers.ts';
 import { strictJsonOptions } from './rpc-json.ts';
 import { type BoundMethod, boundMethods } from './rpc-methods.ts';
-import { EnvelopeFramer, WholeFramer } from './rpc-reframe.ts';
+import { EnvelopeFramer, type Framer, WholeFramer } from './rpc-reframe.ts';
 import { answerUnknownMethod, explainRefusal, refuseWithoutHost } from './rpc-refusal.ts';
 import { createInProcessTransport } from './rpc-transport.ts';
 
@@ -60,6 +62,12 @@ export interface RpcServer {
 
 const MIB = 1024 * 1024;
 
+/**
+ * Largest message of a caller who shows no key with the call itself. A message is held until it is whole, and there is
+ * no end to strangers.
+ */
+const STRANGERS_READ_MAX_BYTES = MIB;
+
 export function createRpcServer(options: RpcServerOptions): RpcServer {
   const { admit, log, bodyTimeoutMs, maxTimeoutMs } = options;
   const { readMaxBytes = 4 * MIB, writeMaxBytes = 4 * MIB } = options;
@@ -76,6 +84,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   ];
   const methods = boundMethods(bindings);
   const routes = new Map<string, Route>();
+  const framers = new WeakMap<Call, Framer>();
   for (const bound of methods) {
     const { method, spec, policy } = bound;
     const router = createConnectRouter({
@@ -92,15 +101,22 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       requestGate(context) {
         blameSender(context, method.input);
         const { method: asked, values, requestHeader, signal } = context;
+        const letIn = (admission: Admission): void => {
+          withAdmission(values, admission);
+          const call = values.get(callKey);
+          if (admission.caller.kind === 'stranger' && call !== null) {
+            framers.get(call)?.limit(STRANGERS_READ_MAX_BYTES);
+          }
+        };
         const refuse = (thrown: unknown): never => {
           throw noteFailure(values, connectErrorFrom(thrown, signal));
         };
         try {
           const admission = admit(asked, requestHeader);
           if (admission instanceof Promise) {
-            return admission.then((admitted) => void withAdmission(values, admitted)).catch(refuse);
+            return admission.then(letIn).catch(refuse);
           }
-          withAdmission(values, admission);
+          letIn(admission);
         } catch (thrown) {
           refuse(thrown);
         }
@@ -137,16 +153,20 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       const route = routes.get(path.raw) ?? unknown;
       const header = headersOf(request, maxTimeoutMs === undefined);
       const isEnveloped = /^application\/(?:grpc|connect\+)/i.test(header.get('content-type') ?? '');
-      const Framer = isEnveloped ? EnvelopeFramer : WholeFramer;
+      const framer = isEnveloped
+        ? new EnvelopeFramer(route.readMaxBytes)
+        : new WholeFramer(route.readMaxBytes);
+      const call: Call = { id: nextRequestId(), failure: null };
+      framers.set(call, framer);
       const body = new RpcBody({
         request,
         response,
-        framer: new Framer(route.readMaxBytes),
+        framer,
         timeoutMs: bodyTimeoutMs,
         streaming: route.streaming,
       });
       const exchange = new RpcExchange({
-        call: { id: nextRequestId(), failure: null },
+        call,
         path,
         request,
         response,

@@ -35,6 +35,7 @@ export function createAdmission(door: () => Door): Admit {
     }
     if (rule === 'open') return STRANGER;
     const current = door();
+    if (rule === 'relay') return whoever(current, entryFrom(headers));
     const admission = current.admit(entryFrom(headers));
     if (rule === 'any') return admission;
     const asMaster = (admitted: Admission): Admission => {
@@ -57,16 +58,29 @@ export function withAdmission(values: ContextValues, admission: Admission): Cont
   return values.set(admissionKey, admission);
 }
 
+/**
+ * Who calls, as far as the call itself tells: what it carries may show another key, or go where none is asked for. So
+ * nobody is refused here.
+ */
+function whoever(door: Door, entry: Entry): Admission | Promise<Admission> {
+  try {
+    const admission = door.admit({ ...entry, keyRequired: false });
+    return admission instanceof Promise ? admission.catch(() => STRANGER) : admission;
+  } catch {
+    return STRANGER;
+  }
+}
+
 const STRANGER: Admission = { caller: { kind: 'stranger' }, spent: [], key: null };
 
-/** `open`: nothing is asked here; the method's own door, if it has one, decides. */
-type Rule = 'open' | 'any' | 'master';
+/** `open`: nothing is asked; `relay`: nobody is refused here, the relay's door decides. */
+type Rule = 'open' | 'relay' | 'any' | 'master';
 
 function ruleOf(method: DescMethod): Rule {
   if (OPEN.has(method.parent.typeName)) return 'open';
   switch (getOption(method, accessOption)) {
     case Access.RELAY:
-      return 'open';
+      return 'relay';
     case Access.ANY_KEY:
       return 'any';
     default:
