@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { headerLines } from '../base/header-lines.ts';
 import { linger } from '../base/linger.ts';
+import { reset } from '../base/reset.ts';
 import { encodeLastChunk } from '../upstream/http1/request-head.ts';
 import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
 
@@ -169,7 +170,7 @@ export class Http1Downstream implements Downstream {
     this.#connection.remove(this);
     const { socket } = this.#request;
     // HTTP/1.0 has no chunks, and the end of the connection may be the end of the body: only a reset tells.
-    if (this.#response.headersSent && this.#request.httpVersion === '1.0') socket.resetAndDestroy();
+    if (this.#response.headersSent && this.#request.httpVersion === '1.0') reset(socket);
     else {
       this.#watchStall();
       socket.destroySoon();

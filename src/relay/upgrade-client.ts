@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { headerLines } from '../base/header-lines.ts';
 import { linger } from '../base/linger.ts';
+import { reset } from '../base/reset.ts';
 import type { UpstreamHead } from '../upstream/client.ts';
 import { isHopByHop } from './header-kinds.ts';
 import { headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
@@ -48,7 +49,7 @@ export function http1UpgradeClient(request: IncomingMessage, duplex: Duplex, ear
       socket.end(() => linger(socket));
     },
     break() {
-      socket.resetAndDestroy();
+      reset(socket);
     },
   };
 }

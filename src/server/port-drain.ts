@@ -1,4 +1,5 @@
 import { type Server, Server as TcpServer } from 'node:net';
+import { reset } from '../base/reset.ts';
 import type { Connections } from './port-connections.ts';
 
 /** How the exchanges that were under way at a drain ended. */
@@ -99,13 +100,15 @@ export class Drain {
       if (connection.kind === 'http2') {
         frames = true;
         connection.break();
-      } else socket.resetAndDestroy();
+      } else reset(socket);
     }
     // TLS handshakes have no entry above; and a peer that does not take our frames is not waited for.
     setTimeout(() => this.#breakAccepted(), frames ? BREAK_GRACE_MS : 0);
   }
 
   #breakAccepted(): void {
-    for (const socket of this.#connections.accepted) socket.resetAndDestroy();
+    // From the top: below TLS, a socket doesn't know that its end is on its way.
+    for (const [socket] of this.#connections.entries()) reset(socket);
+    for (const socket of this.#connections.accepted) reset(socket);
   }
 }

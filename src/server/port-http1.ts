@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Limits } from '../base/config/config.ts';
 import { SluiceError, sluiceErrorFrom } from '../base/errors.ts';
 import { isLingering, linger } from '../base/linger.ts';
+import { reset } from '../base/reset.ts';
 import { screenRequest } from '../relay/request-screen.ts';
 import type { Connection, Connections } from './port-connections.ts';
 import { markExpectsContinue, type PortHandlers } from './port-handlers.ts';
@@ -110,7 +111,7 @@ export class Http1Gate {
       if (socket.bytesWritten === written) this.#refuseSocket(socket, error);
       else {
         this.#report(error, null);
-        socket.resetAndDestroy();
+        reset(socket);
       }
     }
   }
@@ -143,7 +144,7 @@ export class Http1Gate {
       socket.destroySoon();
       return;
     }
-    socket.resetAndDestroy();
+    reset(socket);
   }
 
   #refuseSocket(socket: Socket, error: SluiceError): void {
