@@ -21,18 +21,23 @@ describe('two gateways on one Redis', () => {
 
   test('let exactly as many requests pass as the limit says', async () => {
     const { gateways } = await startInstances(2);
-    const secret = await generate(gateways[0], { rpm_limit: 100 });
     const ROUNDS = 20;
-    const statuses: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const answers = Array.from({ length: 16 }, (_, index) =>
-        chat(gateways[index % 2] ?? gateways[0], secret),
-      );
-      for (const { status, isDegraded } of await Promise.all(answers)) {
-        statuses.push(status);
-        expect(isDegraded).toBe(false);
+    /** Null: a busy machine has kept Redis's answer back for too long, and a gateway said that it counted alone. */
+    const tryOnce = async (): Promise<number[] | null> => {
+      const secret = await generate(gateways[0], { rpm_limit: 100 });
+      const statuses: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        const answers = Array.from({ length: 16 }, (_, index) =>
+          chat(gateways[index % 2] ?? gateways[0], secret),
+        );
+        for (const { status, isDegraded } of await Promise.all(answers)) {
+          if (isDegraded) return null;
+          statuses.push(status);
+        }
       }
-    }
+      return statuses;
+    };
+    const statuses = (await tryOnce()) ?? (await tryOnce()) ?? (await tryOnce()) ?? [];
     expect(statuses.filter((status) => status === 200)).toHaveLength(100);
     expect(statuses.filter((status) => status === 429)).toHaveLength(ROUNDS * 16 - 100);
   });
