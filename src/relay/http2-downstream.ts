@@ -2,8 +2,10 @@ import {
   constants,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { lingerStream } from '../base/linger.ts';
 import type { BodySink, Downstream, DownstreamListener, RequestBody } from './downstream.ts';
 import { http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
 
@@ -21,6 +23,7 @@ export class Http2Downstream implements Downstream {
   readonly #stream: ServerHttp2Stream;
   readonly #stallTimeoutMs: number;
   #ended = false;
+  #closing = false;
 
   /** `stallTimeoutMs`: how long a client may take nothing of what waits for it. */
   constructor(request: Http2ServerRequest, response: Http2ServerResponse, stallTimeoutMs: number) {
@@ -75,10 +78,7 @@ export class Http2Downstream implements Downstream {
 
   writeHead(status: number, _reason: string, headers: readonly string[]): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
-    const sent = http2Headers(headers);
-    // nghttp2 takes an announced length that doesn't come for a broken stream.
-    if (status === 204) delete sent['content-length'];
-    this.#stream.respond({ ':status': http2Status(status), ...sent }, { waitForTrailers: true });
+    this.#stream.respond(headOf(status, headers), { waitForTrailers: true });
   }
 
   write(chunk: Buffer): boolean {
@@ -92,6 +92,7 @@ export class Http2Downstream implements Downstream {
     this.#ended = true;
     // node:http2's own response object answers `wantTrailers` with these.
     this.#response.addTrailers(http2Headers(trailers));
+    if (this.#closing) lingerStream(this.#request, this.#stallTimeoutMs);
     this.#stream.end();
     if (this.#stream.writableLength > 0) this.#watchStall();
   }
@@ -100,10 +101,16 @@ export class Http2Downstream implements Downstream {
     this.#stream.setTimeout(this.#stallTimeoutMs);
   }
 
-  respond(status: number, reason: string, headers: readonly string[], body: Buffer): void {
-    this.writeHead(status, reason, headers);
-    if (body.length > 0) this.write(body);
-    this.end([]);
+  /** In frames that leave together: some clients end their request wrongly as soon as they have a head. */
+  respond(status: number, _reason: string, headers: readonly string[], body: Buffer): void {
+    this.#ended = true;
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    if (this.#closing) lingerStream(this.#request, this.#stallTimeoutMs);
+    this.#stream.respond(headOf(status, headers), { endStream: body.length === 0 });
+    if (body.length === 0) return;
+    this.bytesOut += body.length;
+    this.#stream.end(Buffer.from(body));
+    if (this.#stream.writableLength > 0) this.#watchStall();
   }
 
   break(): void {
@@ -111,12 +118,17 @@ export class Http2Downstream implements Downstream {
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
+  /** A stream is the unit here; the connection's other streams are none of its business. */
   closeAfterResponse(): void {
-    // A stream is the unit here; the connection's other streams are none of its business.
-    this.#stream.once('finish', () => {
-      if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
-    });
+    this.#closing = true;
   }
+}
+
+function headOf(status: number, headers: readonly string[]): OutgoingHttpHeaders {
+  const sent = http2Headers(headers);
+  // nghttp2 takes an announced length that doesn't come for a broken stream.
+  if (status === 204) delete sent['content-length'];
+  return { ':status': http2Status(status), ...sent };
 }
 
 function bodyOf(request: Http2ServerRequest): RequestBody {

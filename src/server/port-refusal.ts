@@ -4,8 +4,13 @@ import type { Socket } from 'node:net';
 import { errorAnswer } from '../base/error-answer.ts';
 import type { SluiceError } from '../base/errors.ts';
 import { headerLines } from '../base/header-lines.ts';
-import { linger } from '../base/linger.ts';
+import { linger, lingerStream } from '../base/linger.ts';
 import { nextRequestId } from '../base/request-id.ts';
+import { reset } from '../base/reset.ts';
+import { http2Headers } from '../relay/raw-headers.ts';
+
+/** How long an HTTP/2 client may leave the end of a refusal untaken. */
+const END_TIMEOUT_MS = 10_000;
 
 /**
  * Answers with the error envelope and ends the connection (HTTP/1) or the stream (HTTP/2, whose other streams go
@@ -18,7 +23,7 @@ export function refuse(res: ServerResponse | Http2ServerResponse, error: SluiceE
   const answer = errorAnswer(error, requestId);
   if (res instanceof ServerResponse) {
     const { socket } = res.req;
-    if (res.headersSent) socket.resetAndDestroy();
+    if (res.headersSent) reset(socket);
     else {
       // The response waits its turn behind pipelined ones; Node then ends the connection through this method.
       socket.destroySoon = () => linger(socket);
@@ -26,9 +31,10 @@ export function refuse(res: ServerResponse | Http2ServerResponse, error: SluiceE
       res.end(answer.body);
     }
   } else if (res.headersSent) res.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-  else if (!res.stream.destroyed) {
-    res.writeHead(answer.status, [...answer.headers]);
-    res.end(answer.body);
+  else if (!res.stream.destroyed && !res.stream.closed) {
+    lingerStream(res.req, END_TIMEOUT_MS);
+    res.stream.respond({ ':status': answer.status, ...http2Headers(answer.headers) });
+    res.stream.end(res.req.method === 'HEAD' ? '' : answer.body);
   }
   return requestId;
 }
