@@ -34,6 +34,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   #readyBytes = 0;
   #started = false;
   #ended = false;
+  #givenUp = false;
   #failure: ConnectError | null = null;
   #waiting: Waiting | null = null;
   /** What an HTTP/1 client announced, NaN for chunks. */
@@ -54,7 +55,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   /** All of it has arrived, whether anybody has read it or not. */
   get arrived(): boolean {
     const { request } = this.#options;
-    if (this.#ended || request.complete) return true;
+    if ((this.#ended && !this.#givenUp) || request.complete) return true;
     // Node says `complete` when its parser goes on, which is after the promises that the body's last chunk set off.
     return request.httpVersionMajor === 1 && this.bytes + request.readableLength === this.#length;
   }
@@ -83,6 +84,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
     this.#ready.length = 0;
     if (!this.#ended) {
       this.#ended = true;
+      this.giveUp();
       if (this.#started) this.#options.request.pause();
     }
     this.#settle();
@@ -97,7 +99,13 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
 
   /** The answer is out and the connection or stream is ending: what still comes is dropped, so that it can end. */
   discard(): void {
+    this.giveUp();
     this.#options.request.resume();
+  }
+
+  /** Nobody wants what still comes. */
+  giveUp(): void {
+    this.#givenUp = true;
   }
 
   expire(): void {
@@ -120,7 +128,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   }
 
   #take(chunk: Uint8Array): void {
-    if (this.#ended || this.#failure !== null) return;
+    if (this.#ended || this.#givenUp || this.#failure !== null) return;
     this.bytes += chunk.length;
     const { framer, request } = this.#options;
     const before = this.#ready.length;
@@ -140,7 +148,7 @@ export class RpcBody implements AsyncIterableIterator<Uint8Array>, Deadlined {
   }
 
   #end(): void {
-    if (this.#ended || this.#failure !== null) return;
+    if (this.#ended || this.#givenUp || this.#failure !== null) return;
     try {
       this.#options.framer.end(this.#ready);
       this.#ended = true;

@@ -1,15 +1,21 @@
 import { ServerResponse } from 'node:http';
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerStreamResponseOptions,
+} from 'node:http2';
 import { type ConnectError, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
-import { linger } from '../base/linger.ts';
+import { linger, lingerStream } from '../base/linger.ts';
 import type { RequestPath } from '../base/request-path.ts';
+import { reset } from '../base/reset.ts';
 import { type Call, callKey, REQUEST_ID_HEADER } from '../service/call.ts';
 import { clientLeft, connectErrorFrom } from '../service/errors.ts';
 import type { RequestLog } from '../telemetry/request-log.ts';
 import type { RpcBody, RpcRequest, RpcResponse } from './rpc-body.ts';
-import { failureOnWire } from './rpc-failure.ts';
-import { readableGrpcMessage } from './rpc-grpc-message.ts';
+import { endsStream, failureOnWire } from './rpc-failure.ts';
+import { readableGrpcMessage, trailersOnly } from './rpc-grpc-message.ts';
 import { recordFrom } from './rpc-record.ts';
 
 export interface RpcExchangeOptions {
@@ -78,25 +84,26 @@ export class RpcExchange {
     let piece = await pieces?.next();
     if (!this.#closed) {
       this.#status = answer.status;
-      if (piece === undefined && answer.trailer === undefined) {
-        this.#sendHeadAlone(answer);
+      const alone = piece?.done === false ? null : this.#headAlone(answer);
+      if (alone !== null) {
+        this.#sendHeadAlone(alone);
         return;
       }
       this.#sendHead(answer);
     }
-    if (answer.header?.has('content-length') && piece?.done === false) {
-      // A unary answer of Connect: one piece, and no trailers.
-      this.#end(answer, piece.value, piece.value);
-      return;
-    }
     let last: Uint8Array | undefined;
     while (!this.#closed && piece?.done === false) {
       last = piece.value;
+      if (isLastPiece(answer, last)) {
+        this.#end(answer, last, last);
+        // Lets the implementation's `finally` run.
+        await pieces?.return?.();
+        return;
+      }
       if (!this.#write(last)) await this.#drained();
       if (!this.#closed) piece = await pieces?.next();
     }
     if (this.#closed) {
-      // Lets the implementation's `finally` run.
       await pieces?.return?.();
       return;
     }
@@ -107,21 +114,33 @@ export class RpcExchange {
     this.#end(answer, last, null);
   }
 
+  /** What is sent where no body comes, or null: a head and an end by itself then. */
+  #headAlone(answer: UniversalServerResponse): UniversalServerResponse | null {
+    if (answer.trailer === undefined) return answer.body === undefined ? answer : null;
+    const { body, response } = this.#options;
+    return response instanceof ServerResponse || body.arrived ? null : trailersOnly(answer);
+  }
+
   /** On HTTP/2 the head itself ends the stream: gRPC's "Trailers-Only". */
   #sendHeadAlone(answer: UniversalServerResponse): void {
     const { response } = this.#options;
     const head = this.#headOf(answer);
     this.#answered = true;
     this.#noteFailure(answer, undefined);
+    this.#giveUpBody();
     if (response instanceof ServerResponse) response.writeHead(answer.status, head).end();
-    else response.stream.respond([':status', String(answer.status), ...head], { endStream: true });
+    else respond(response, answer.status, head, { endStream: true });
   }
 
   #sendHead(answer: UniversalServerResponse): void {
     const { response } = this.#options;
     const head = this.#headOf(answer);
     if (response instanceof ServerResponse) response.writeHead(answer.status, head);
-    else response.writeHead(answer.status, head);
+    else {
+      // Waiting costs frames of their own: some clients end their request wrongly as soon as they have a head, and
+      // would be reset for it before they have the end of an answer that comes early.
+      respond(response, answer.status, head, { waitForTrailers: answer.trailer !== undefined });
+    }
   }
 
   #headOf({ header }: UniversalServerResponse): string[] {
@@ -131,12 +150,7 @@ export class RpcExchange {
       head.push(name, value);
     });
     head.push(REQUEST_ID_HEADER, call.id);
-    // A body that nobody will read any more would be read and dropped by Node for as long as the client sends: with
-    // the response the connection (HTTP/1) or the stream (HTTP/2) ends instead.
-    if (!(response instanceof ServerResponse)) {
-      const { stream } = response;
-      stream.once('wantTrailers', () => giveUpStream(stream, body));
-    } else if (!body.arrived) {
+    if (response instanceof ServerResponse && !body.arrived) {
       const { socket } = response.req;
       socket.destroySoon = () => {
         body.discard();
@@ -145,6 +159,17 @@ export class RpcExchange {
       head.push('connection', 'close');
     }
     return head;
+  }
+
+  /**
+   * A body that nobody will read any more would be read and dropped by Node for as long as the client sends: with the
+   * response the stream ends instead, and on HTTP/1 the connection (see `#headOf`).
+   */
+  #giveUpBody(): void {
+    const { body, request, stallTimeoutMs } = this.#options;
+    if (!(request instanceof Http2ServerRequest)) return;
+    body.giveUp();
+    lingerStream(request, stallTimeoutMs);
   }
 
   #write(piece: Uint8Array): boolean {
@@ -159,6 +184,7 @@ export class RpcExchange {
     const { response } = this.#options;
     this.#noteFailure(answer, last);
     this.#answered = true;
+    this.#giveUpBody();
     if (rest === null || rest.length === 0) response.end();
     else if (response instanceof ServerResponse && rest.length <= ONE_WRITE_BYTES) {
       // Head and body become one string and one write.
@@ -215,15 +241,18 @@ export class RpcExchange {
     if (this.#closed) return;
     call.failure ??= error;
     this.#abort.abort(error);
-    if (response instanceof ServerResponse) response.req.socket.resetAndDestroy();
+    if (response instanceof ServerResponse) reset(response.req.socket);
     else response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   #close(): void {
     const { body, call, log, path, procedure, quiet, request, response } = this.#options;
     this.#closed = true;
+    // A stream whose two sides have ended is closed before its last write is said to be done.
     const finished =
-      response instanceof ServerResponse ? response.writableFinished : response.stream.writableFinished;
+      response instanceof ServerResponse
+        ? response.writableFinished
+        : response.stream.rstCode === constants.NGHTTP2_NO_ERROR;
     if (!this.#answered || !finished) {
       const left = connectErrorFrom(clientLeft());
       call.failure ??= left;
@@ -248,17 +277,18 @@ export class RpcExchange {
   }
 }
 
-/**
- * How long a client may send on behind the end of the response; what comes is dropped. Most end by themselves when
- * they have the trailers. A reset at once can overtake them within nghttp2 while TLS is still writing.
- */
-const LATE_BODY_MS = 250;
+function respond(
+  { stream }: Http2ServerResponse,
+  status: number,
+  head: readonly string[],
+  options: ServerStreamResponseOptions,
+): void {
+  if (stream.destroyed || stream.closed) return;
+  stream.respond([':status', String(status), ...head], options);
+}
 
-function giveUpStream(stream: ServerHttp2Stream, body: RpcBody): void {
-  if (stream.readableEnded || stream.destroyed) return;
-  body.discard();
-  const timer = setTimeout(() => {
-    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
-  }, LATE_BODY_MS);
-  stream.once('close', () => clearTimeout(timer));
+/** So that the answer's end leaves with it: a unary answer of Connect is one piece, and streams say so in an envelope. */
+function isLastPiece({ header }: UniversalServerResponse, piece: Uint8Array): boolean {
+  if (header === undefined) return false;
+  return header.has('content-length') || endsStream(header.get('content-type') ?? '', piece);
 }

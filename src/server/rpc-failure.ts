@@ -18,10 +18,10 @@ export function failureOnWire(
   if (type.startsWith('application/grpc')) {
     const inHead = fromTrailers(trailer ?? header);
     if (inHead !== null || !type.startsWith('application/grpc-web') || last === undefined) return inHead;
-    return (last[0] ?? 0) === GRPC_WEB_TRAILERS ? fromTrailers(headersFrom(textOf(last))) : null;
+    return endsStream(type, last) ? fromTrailers(headersFrom(textOf(last))) : null;
   }
   if (type.startsWith('application/connect+')) {
-    if (last === undefined || last[0] !== CONNECT_END) return null;
+    if (last === undefined || !endsStream(type, last)) return null;
     const end = JSON.parse(textOf(last)) as { error?: unknown };
     return end.error === undefined ? null : fromJson(end.error);
   }
@@ -31,6 +31,12 @@ export function failureOnWire(
   // A refusal that came before the protocol was known is plain text.
   if (type !== 'application/json') return new ConnectError(text.trimEnd(), Code.Unknown);
   return fromJson(JSON.parse(text));
+}
+
+/** An envelope behind which no other comes; only where trailers travel in the body. */
+export function endsStream(contentType: string, envelope: Uint8Array): boolean {
+  if (contentType.startsWith('application/grpc-web')) return envelope[0] === GRPC_WEB_TRAILERS;
+  return contentType.startsWith('application/connect+') && envelope[0] === CONNECT_END;
 }
 
 /** Flags of the envelopes that end a stream. */

@@ -63,7 +63,7 @@ test('fact 3: 20 streams that announce 4 GiB each are refused by their prefix an
       });
       stream.write(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]));
       stream.resume();
-      return new Promise((resolve) => stream.on('trailers', (trailers) => resolve(trailers['grpc-status'])));
+      return new Promise((resolve) => stream.on('response', (head) => resolve(head['grpc-status'])));
     }),
   );
   expect(codes).toEqual(Array.from({ length: 20 }, () => String(Code.ResourceExhausted)));
