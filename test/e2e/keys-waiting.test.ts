@@ -424,12 +424,15 @@ describe('a call that has to wait', () => {
     const request = { head, body: Buffer.from(BODY) };
     const grant = new NotedGrant();
     const answered = collect(client.fetch(request, { headers }));
+    // How much is held of the message for the call, and then what the relay's door says of what is in it.
+    await house.keys.give(KEY);
     await house.keys.give(KEY);
     await house.grants.give(grant);
     expect((await answered).status).toBe(200);
     expect(grant.settled).toEqual([{ tokens: TOKENS, costUsd: 0 }]);
     const leaving = new AbortController();
     const left = refusalOf(collect(client.fetch(request, { headers, signal: leaving.signal })));
+    await house.keys.give(KEY);
     await house.keys.give(KEY);
     await house.grants.asked(1);
     leaving.abort();
