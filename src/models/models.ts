@@ -127,7 +127,8 @@ export class Models {
 
   /** @throws SluiceError `config_not_found` */
   async configuration(configId: string): Promise<StoredConfiguration> {
-    const known = await this.#options.store.configuration(configId);
+    // It never changes, so the copy is as good as long as it is there; deletions elsewhere are told within a second.
+    const known = this.#configurations.get(configId) ?? (await this.#options.store.configuration(configId));
     if (known === null) throw unknownConfiguration(configId);
     return known;
   }
