@@ -1,6 +1,13 @@
 import type { UpdateEndpointRequest } from '../../gen/sluice/v1/passthrough_service_pb.ts';
+import { SluiceError } from '../base/errors.ts';
 import type { StoredRoute } from '../store/store.ts';
-import { headersToStore, queryParamsToStore, targetToStore } from './route-redaction.ts';
+import {
+  headersToStore,
+  queryParamsToStore,
+  redactedHeaders,
+  redactedQueryParams,
+  targetToStore,
+} from './route-redaction.ts';
 import { fieldsToChange, type MaskedField, maskError } from './update-mask.ts';
 
 interface Field extends MaskedField<UpdateEndpointRequest> {
@@ -92,8 +99,50 @@ export function changeFrom(request: UpdateEndpointRequest): (stored: StoredRoute
   return (stored) => {
     let changed = stored;
     for (const field of fields) changed = { ...changed, ...field.change(stored, request) };
+    refuseToTakeSecretsElsewhere(stored, changed, request);
     return changed;
   };
+}
+
+/**
+ * Secrets are redacted when they are read; a new target alone would have them sent to whoever it names.
+ * @throws SluiceError `invalid_request`
+ */
+function refuseToTakeSecretsElsewhere(
+  stored: StoredRoute,
+  changed: StoredRoute,
+  request: UpdateEndpointRequest,
+): void {
+  if (originOf(changed.target) === originOf(stored.target)) return;
+  const kept = [
+    ...keptSecrets(changed.headers, redactedHeaders(changed.headers), request.headers),
+    ...keptSecrets(
+      changed.defaultQueryParams,
+      redactedQueryParams(changed.defaultQueryParams),
+      request.defaultQueryParams,
+    ),
+  ];
+  if (kept.length === 0) return;
+  throw new SluiceError(
+    'invalid_request',
+    `target: is on another host, and would be sent the stored ${kept.join(', ')}: give ${kept.length === 1 ? 'it' : 'them'} again in clear, or take ${kept.length === 1 ? 'it' : 'them'} away.`,
+    { param: 'target' },
+  );
+}
+
+type Named = Readonly<Record<string, string>>;
+
+/** Names of secrets that are there without having been said in clear by this request. */
+function keptSecrets(changed: Named, redacted: Named, given: Named): string[] {
+  return Object.entries(changed)
+    .filter(
+      ([name, value]) => redacted[name] !== value && (!Object.hasOwn(given, name) || given[name] !== value),
+    )
+    .map(([name]) => name);
+}
+
+function originOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).origin : null;
 }
 
 function required(name: string, value: string | undefined): string {

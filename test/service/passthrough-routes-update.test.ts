@@ -36,7 +36,7 @@ async function startWithRoute() {
 describe('an update', () => {
   test.each<[string, Change]>([
     ['path', { path: '/b' }],
-    ['target', { target: 'https://other' }],
+    ['target', { target: 'https://h/other' }],
     ['headers', { headers: { 'x-new': 'y' } }],
     ['includeSubpath', { includeSubpath: false }],
     ['methods', { methods: ['PUT'] }],
@@ -201,5 +201,29 @@ describe('credentials', () => {
       'InvalidArgument: target: is redacted, and not what is stored under this name; give the whole value',
     );
     expect((await stored())?.headers).toEqual(GIVEN.headers);
+  });
+
+  test.each([
+    ['alone', {}],
+    [
+      'with them as they were read',
+      { headers: { authorization: 'Bearer ****cdef' }, defaultQueryParams: { key: '****cdef' } },
+    ],
+  ])('don’t go to another host by a new target %s', async (_, fields) => {
+    const { update, stored } = await startWithRoute();
+    const before = await stored();
+    expect(await refusal(update({ ...fields, target: 'https://elsewhere/x' }))).toMatch(
+      /^InvalidArgument: target: is on another host, and would be sent the stored [Aa]uthorization, key: give them again in clear/,
+    );
+    expect(await stored()).toEqual(before);
+  });
+
+  test('go to another host when they are said again, and to another path of the same host', async () => {
+    const { update, stored } = await startWithRoute();
+    await update({ target: 'https://h/y' });
+    expect((await stored())?.headers).toEqual(GIVEN.headers);
+    const headers = { authorization: SECRET };
+    await update({ target: 'https://elsewhere/x', headers, defaultQueryParams: { v: '2' } });
+    expect(await stored()).toMatchObject({ target: 'https://elsewhere/x', headers });
   });
 });
