@@ -138,6 +138,8 @@ export interface ModelsGateway extends TestGateway, ControlPlane {
   readonly url: string;
   /** Process groups that were started so far. */
   readonly started: () => readonly number[];
+  /** Resolves when one has been. */
+  readonly untilStarted: () => Promise<void>;
   /** How often a process found that somebody had been quicker to take its port, and another was started. */
   readonly collisions: () => number;
   /** What the processes of models have said so far. */
@@ -171,6 +173,9 @@ export async function startModels(options: ModelsGatewayOptions = {}): Promise<M
       gateway.lines.flatMap(({ msg, pid }) =>
         /vLLM is being started/.test(String(msg)) ? [Number(pid)] : [],
       ),
+    untilStarted: async () => {
+      await gateway.line(({ msg }) => /vLLM is being started/.test(String(msg)));
+    },
     collisions: () => gateway.lines.filter(({ msg }) => /port \d+ is taken/.test(String(msg))).length,
     said: () => gateway.lines.flatMap(({ line }) => (typeof line === 'string' ? [line] : [])),
   };

@@ -64,6 +64,7 @@ describe('loading', () => {
     const configId = await gateway.configure('m');
     const loading = gateway.load(configId);
     await untilInFlight(gateway.gateway, 1);
+    await gateway.untilStarted();
     await gateway.untilStatus('m', ({ state }) => state === 'MODEL_STATE_STARTING');
     expect((await gateway.rest('POST', '/llm/unload_model/m')).json).toEqual({
       message: 'Model unloaded successfully',

@@ -182,6 +182,7 @@ describe('a sleeping model', () => {
       gateway.client({ protocol: 'grpc', httpVersion: '2' }).infer({ modelId: 'm', prompt: 'hi' }),
     );
     await untilInFlight(gateway, 2);
+    await gateway.untilStarted();
     await gateway.untilStatus('m', isStarting);
     const drained = gateway.gateway.drain();
     const answer = await asking;
