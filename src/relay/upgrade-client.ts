@@ -4,11 +4,14 @@ import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'no
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { headerLines } from '../base/header-lines.ts';
-import { linger } from '../base/linger.ts';
+import { linger, lingerStream } from '../base/linger.ts';
 import { reset } from '../base/reset.ts';
 import type { UpstreamHead } from '../upstream/client.ts';
 import { isHopByHop } from './header-kinds.ts';
 import { headerValue, http2Headers, http2Status, withoutPseudoHeaders } from './raw-headers.ts';
+
+/** How long an HTTP/2 client may leave the end untaken. */
+const END_TIMEOUT_MS = 10_000;
 
 /** The client's side of a websocket handshake: HTTP/1.1 Upgrade (RFC 6455), or CONNECT on HTTP/2 (RFC 8441). */
 export interface UpgradeClient {
@@ -79,7 +82,8 @@ export function http2UpgradeClient(
       );
     },
     finish() {
-      stream.end(() => stream.close(constants.NGHTTP2_NO_ERROR));
+      lingerStream(request, END_TIMEOUT_MS);
+      stream.end();
     },
     break() {
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);

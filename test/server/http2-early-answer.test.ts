@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ModelService } from '../../gen/sluice/v1/model_service_pb.ts';
 import { Http2Downstream } from '../../src/relay/http2-downstream.ts';
+import { http2UpgradeClient } from '../../src/relay/upgrade-client.ts';
 import type { TlsPair } from '../../src/server/port-listener.ts';
 import { selfSignedCertificate } from '../helpers/certificate.ts';
 import {
@@ -184,7 +185,11 @@ function rawRow(name: string, more: Fields = []): Row {
 }
 
 const WHOLE: readonly Row[] = [rawRow('answer in one piece'), rawRow('refusal', [['host', 'another']])];
-const PIECES: readonly Row[] = [rawRow('answer in pieces'), rawRow('answer with trailers')];
+const PIECES: readonly Row[] = [
+  rawRow('answer in pieces'),
+  rawRow('answer with trailers'),
+  rawRow('answer to a handshake'),
+];
 
 /** More than the kernel takes for a client that takes nothing. */
 const BLOCKING = Buffer.alloc(32 * 1024 * 1024);
@@ -204,6 +209,13 @@ async function openRaw(tls: TlsPair | null): Promise<Server> {
         if (req.url === '/blocking') {
           response.on('drain', () => response.write(BLOCKING));
           response.write(BLOCKING);
+          return;
+        }
+        if (req.url?.endsWith('handshake') === true) {
+          const upgrade = http2UpgradeClient(req as Http2ServerRequest, response);
+          upgrade.decline(404, '', []);
+          upgrade.stream.write('no');
+          upgrade.finish();
           return;
         }
         const downstream = new Http2Downstream(req as Http2ServerRequest, response, 5_000);
