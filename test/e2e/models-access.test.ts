@@ -58,7 +58,9 @@ describe('with a master key', () => {
       const live = open(protocol, gateway.port, { method: 'POST', path, headers, body: [] });
       const { status } = await live.head();
       expect.soft(status, `${path} ${headers[1]}`).toBe(headers[1] === 'application/grpc' ? 200 : 401);
-      live.vanish();
+      // The whole connection: Node's own client aborts the process when it resets a stream that waits for trailers
+      // while the server resets it too (Http2Stream::OnTrailers).
+      live.leave();
     }
     const told = () => gateway.lines.filter(({ msg }) => msg === 'request');
     await expect.poll(() => told().length).toBe(4);
