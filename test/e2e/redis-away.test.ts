@@ -58,7 +58,8 @@ describe('Redis, killed under load', () => {
   });
 
   test('leaves limits at each gateway’s share', async () => {
-    const { redis, gateways } = await startInstances(2, DURABLE);
+    // It doesn't come back, and without waits for the disk it is counted on until then.
+    const { redis, gateways } = await startInstances(2);
     const [one, two = one] = gateways;
     const secret = await generate(one, { rpm_limit: 8 });
     for (const gateway of gateways) expect((await chat(gateway, secret)).status).toBe(200);
