@@ -3,10 +3,9 @@
  * what `Forward` costs against an echo of Connect-ES plus the relay. Ratios are what counts; see docs/performance.md.
  */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { masterKey } from '../load/exchange.ts';
 import { Laboratory } from '../load/laboratory.ts';
@@ -15,6 +14,7 @@ import { planCores } from '../measure/machine.ts';
 import { median } from '../measure/stats.ts';
 import { freePort } from '../peers/peer.ts';
 import { CONFIGURATION, connectRequest, restRequest } from './exchange.ts';
+import { startGateway, untilOpen } from './gateway.ts';
 import type { StreamJob, StreamResult } from './stream-load.ts';
 
 const { values } = parseArgs({
@@ -54,39 +54,6 @@ async function startBare(): Promise<Server> {
   const child = node('bare', [script, String(port), String(grpcPort)], cores.proxyCore);
   await untilOpen(child, port);
   return { child, port, grpcPort };
-}
-
-async function startGateway(upstreamPort: number): Promise<Server> {
-  const port = await freePort();
-  const file = join(folder, 'config.yaml');
-  writeFileSync(
-    file,
-    `general_settings:
-  master_key: ${masterKey}
-  pass_through_endpoints:
-    - path: /echo
-      target: http://127.0.0.1:${upstreamPort}/echo
-      auth: true
-`,
-  );
-  const script = join(import.meta.dirname, '../../bin/sluice.js');
-  const child = node('sluice', [script, '--config', file, '--port', String(port)], cores.proxyCore);
-  await untilOpen(child, port);
-  return { child, port, grpcPort: port };
-}
-
-async function untilOpen(child: Child, port: number): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    const ended = child.exitReport();
-    if (ended !== null) throw new Error(ended);
-    try {
-      await fetch(`http://127.0.0.1:${port}/`);
-      return;
-    } catch {
-      await sleep(50);
-    }
-  }
-  throw new Error(`${child.name} doesn't serve`);
 }
 
 /** Configures the model that both answer with. */
@@ -134,7 +101,13 @@ async function main(): Promise<void> {
   const load = node('stream-load', [join(import.meta.dirname, 'stream-load.ts')], cores.loadCore, true);
   const [{ port: upstreamPort }] = await once(load.process, 'message');
   const bare = await startBare();
-  const gateway = await startGateway(upstreamPort);
+  const { child, port } = await startGateway({
+    children,
+    folder,
+    core: cores.proxyCore,
+    route: { path: '/echo', target: `http://127.0.0.1:${upstreamPort}/echo` },
+  });
+  const gateway = { child, port, grpcPort: port };
   const configId = await configure(gateway.port);
 
   const unary = (server: Server, wire: string) => async (): Promise<number> => {

@@ -2,7 +2,7 @@
  * `npm run soak:forward`: 100 MB through `Forward` each way while the other end takes it slowly. What counts is how
  * much the gateway's resident memory grows; more than 32 MB fails.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { PassthroughService } from '../../gen/sluice/v1/passthrough_service_pb.t
 import { masterKey } from '../load/exchange.ts';
 import { Children } from '../measure/children.ts';
 import { processTree, rssKiB } from '../measure/processes.ts';
-import { freePort } from '../peers/peer.ts';
+import { startGateway } from './gateway.ts';
 
 const TOTAL_BYTES = 100_000_000;
 const CHUNK = Buffer.alloc(16 * 1024, 'x');
@@ -97,37 +97,12 @@ function head(method: string, path: string) {
 async function main(): Promise<void> {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const { port: upstreamPort } = upstream.address() as AddressInfo;
-  const port = await freePort();
-  const file = join(folder, 'config.yaml');
-  writeFileSync(
-    file,
-    `general_settings:
-  master_key: ${masterKey}
-  pass_through_endpoints:
-    - path: /route
-      target: http://127.0.0.1:${upstreamPort}
-      auth: true
-`,
-  );
-  const gateway = children.start({
-    name: 'sluice',
-    command: [process.execPath, 'bin/sluice.js', '--config', file, '--port', String(port)],
+  const { child: gateway, port } = await startGateway({
+    children,
+    folder,
     core: null,
-    withChannel: false,
-    environment: { NODE_ENV: 'production', SLUICE_DATA_DIR: folder },
+    route: { path: '/route', target: `http://127.0.0.1:${upstreamPort}` },
   });
-  for (;;) {
-    const ended = gateway.exitReport();
-    if (ended !== null) throw new Error(ended);
-    if (
-      await fetch(`http://127.0.0.1:${port}/health/liveliness`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      break;
-    await sleep(50);
-  }
   const client = createClient(
     PassthroughService,
     createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` }),

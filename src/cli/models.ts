@@ -121,7 +121,6 @@ async function load(control: Control, id: string): Promise<void> {
     out(json ? `${JSON.stringify({ message, config_id: configId })}\n` : `${message}\n`);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
-    progress.close();
     throw new Interrupted(`The load goes on. To stop it: sluice models unload ${word(modelId)}`);
   } finally {
     progress.close();

@@ -21,7 +21,7 @@ const LOG: readonly (readonly [line: string, stage: string])[] = [
   ['Multi-thread loading shards: 100% Completed | 4/4 [00:01<00:01,  1.9it/s]', 'loading_weights'],
   ['INFO [default_loader.py:267] Loading weights took 1.23 seconds', 'loading_weights'],
   ['INFO [gpu_model_runner.py:2653] Model loading took 1.0401 GiB and 1.523110 seconds', 'loading_weights'],
-  ["INFO [backends.py:548] Using cache directory: /root/.cache for vLLM's torch.compile", 'compiling'],
+  ["INFO [backends.py:548] Using cache directory: /home/vllm/.cache for vLLM's torch.compile", 'compiling'],
   ['INFO [backends.py:559] Dynamo bytecode transform time: 4.41 s', 'compiling'],
   ['INFO [monitor.py:34] torch.compile takes 5.62 s in total', 'compiling'],
   ['INFO [gpu_worker.py:298] Available KV cache memory: 17.32 GiB', 'allocating_kv_cache'],
